@@ -52,6 +52,7 @@ const (
 	EventType_EVENT_TYPE_RESTATED      EventType = 17
 	EventType_EVENT_TYPE_EXCLUDED      EventType = 18
 	EventType_EVENT_TYPE_EDITED        EventType = 19
+	EventType_EVENT_TYPE_VOID_PROPOSED EventType = 20
 )
 
 // Enum value maps for EventType.
@@ -77,6 +78,7 @@ var (
 		17: "EVENT_TYPE_RESTATED",
 		18: "EVENT_TYPE_EXCLUDED",
 		19: "EVENT_TYPE_EDITED",
+		20: "EVENT_TYPE_VOID_PROPOSED",
 	}
 	EventType_value = map[string]int32{
 		"EVENT_TYPE_UNSPECIFIED":   0,
@@ -99,6 +101,7 @@ var (
 		"EVENT_TYPE_RESTATED":      17,
 		"EVENT_TYPE_EXCLUDED":      18,
 		"EVENT_TYPE_EDITED":        19,
+		"EVENT_TYPE_VOID_PROPOSED": 20,
 	}
 )
 
@@ -1893,7 +1896,7 @@ const file_dealreg_v1_event_proto_rawDesc = "" +
 	"\bLogEntry\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x18\n" +
-	"\apayload\x18\x03 \x01(\fR\apayload*\xfb\x03\n" +
+	"\apayload\x18\x03 \x01(\fR\apayload*\x99\x04\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15EVENT_TYPE_REGISTERED\x10\x01\x12\x17\n" +
@@ -1915,7 +1918,8 @@ const file_dealreg_v1_event_proto_rawDesc = "" +
 	"\x18EVENT_TYPE_TERMS_CHANGED\x10\x10\x12\x17\n" +
 	"\x13EVENT_TYPE_RESTATED\x10\x11\x12\x17\n" +
 	"\x13EVENT_TYPE_EXCLUDED\x10\x12\x12\x15\n" +
-	"\x11EVENT_TYPE_EDITED\x10\x13*Q\n" +
+	"\x11EVENT_TYPE_EDITED\x10\x13\x12\x1c\n" +
+	"\x18EVENT_TYPE_VOID_PROPOSED\x10\x14*Q\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +

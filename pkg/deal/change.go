@@ -1,0 +1,88 @@
+package deal
+
+import (
+	"slices"
+	"time"
+)
+
+// clone copies what a move may change, so that the deal before stays as it was.
+func (d Deal) clone() Deal {
+	d.Terms = d.Terms.clone()
+	d.Standings = slices.Clone(d.Standings)
+	d.Exclusions = slices.Clone(d.Exclusions)
+	if d.Correction != nil {
+		c := *d.Correction
+		c.Terms = c.Terms.clone()
+		d.Correction = &c
+	}
+	return d
+}
+
+func (t Terms) clone() Terms {
+	t.Parties = slices.Clone(t.Parties)
+	if t.WonOn != nil {
+		day := *t.WonOn
+		t.WonOn = &day
+	}
+	return t
+}
+
+// standing is the place to change what the company has said; the company is a party.
+func (d *Deal) standing(company ID) *Standing {
+	i := slices.IndexFunc(d.Standings, func(s Standing) bool { return s.Company == company })
+	return &d.Standings[i]
+}
+
+// changeTerms puts other terms in force, which voids every attestation, and tells whether they differ from the old.
+func (d *Deal) changeTerms(t Terms, members map[ID]bool) bool {
+	if d.Terms.same(t) {
+		return false
+	}
+	d.setTerms(t, members)
+	d.TermsVersion++
+	return true
+}
+
+// setTerms takes the terms and makes one standing for each party, keeping what a remaining party has said.
+func (d *Deal) setTerms(t Terms, members map[ID]bool) {
+	d.Terms = t.clone()
+	standings := make([]Standing, len(t.Parties))
+	for i, p := range t.Parties {
+		s, there := d.Standing(p.Company)
+		if !there {
+			s = Standing{Company: p.Company, Member: members[p.Company]}
+		}
+		standings[i] = s
+	}
+	d.Standings = standings
+}
+
+// keepStandings drops what companies said that are no party of the terms in force.
+func (d *Deal) keepStandings() { d.setTerms(d.Terms, nil) }
+
+// voidAcceptances asks every party but the registering company anew.
+func (d *Deal) voidAcceptances() {
+	for i := range d.Standings {
+		if d.Standings[i].Company != d.RegisteredBy {
+			d.Standings[i].AcceptedAt = nil
+		}
+	}
+}
+
+func (d *Deal) voidAttestations() {
+	for i := range d.Standings {
+		d.Standings[i].AttestedTerms, d.Standings[i].AttestedAt = 0, nil
+	}
+}
+
+// attest records the company's word for the terms that wait for it, the open correction's before those in force, and
+// tells whether every party has now given it. A correction waits for the parties of the old terms too.
+func (d *Deal) attest(company ID, at time.Time) bool {
+	version := d.TermsVersion
+	if d.Correction != nil {
+		version = d.Correction.TermsVersion
+	}
+	s := d.standing(company)
+	s.AttestedTerms, s.AttestedAt = version, &at
+	return !slices.ContainsFunc(d.Standings, func(s Standing) bool { return s.AttestedTerms != version })
+}

@@ -1,0 +1,325 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+)
+
+// Errors from which a caller decides.
+var (
+	// ErrNoDeal says that the log has no event of the deal.
+	ErrNoDeal = errors.New("the log has no such deal")
+	// ErrConflict says that another event of the deal came first: read the deal again and decide anew.
+	ErrConflict = errors.New("another change of the deal came first")
+	// ErrUnknown says that the log did not answer, so that the event may or may not be in it. The same command again
+	// finds out.
+	ErrUnknown = errors.New("the log did not answer in time")
+)
+
+// maxBatch is how many messages nats-server takes in one atomic batch.
+const maxBatch = 1000
+
+// Log writes and reads the stream of deals.
+type Log struct {
+	nc *nats.Conn
+	js jetstream.JetStream
+}
+
+// NewLog makes a Log on the connection. It asks nothing of the server yet.
+func NewLog(nc *nats.Conn) (*Log, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	return &Log{nc: nc, js: js}, nil
+}
+
+// Stored is one event as it lies in the log.
+type Stored struct {
+	Sequence uint64 // its position in the stream
+	Payload  []byte
+	Event
+}
+
+// Hash is the SHA-256 of the payload, which the deal's next event carries.
+func (s Stored) Hash() []byte { return Hash(s.Payload) }
+
+// Hash is the SHA-256 of an event's payload.
+func Hash(payload []byte) []byte {
+	sum := sha256.Sum256(payload)
+	return sum[:]
+}
+
+// Draft is an event that is ready to be written behind the deal's event at sequence Behind; 0 for a new deal.
+type Draft struct {
+	Event   Event
+	Behind  uint64
+	Payload []byte
+}
+
+// NewDraft encodes the event, chained to the one before it; before is nil for a new deal.
+func NewDraft(e Event, before *Stored) (Draft, error) {
+	d := Draft{Event: e}
+	if before != nil {
+		d.Behind, d.Event.PreviousHash = before.Sequence, before.Hash()
+	}
+	var err error
+	d.Payload, err = Encode(d.Event)
+	return d, err
+}
+
+func (d Draft) message() *nats.Msg {
+	e := d.Event
+	m := nats.NewMsg(Subject(e.Deal.ID))
+	m.Data = d.Payload
+	m.Header.Set("Nats-Expected-Last-Subject-Sequence", strconv.FormatUint(d.Behind, 10))
+	// CloudEvents 1.0, binary mode, as its NATS protocol binding names the headers.
+	m.Header.Set("ce-specversion", "1.0")
+	m.Header.Set("ce-id", e.ID())
+	m.Header.Set("ce-type", "dealreg.deal."+string(e.Type))
+	m.Header.Set("ce-source", "/registry")
+	m.Header.Set("ce-subject", e.Deal.ID.String())
+	m.Header.Set("ce-time", e.At.UTC().Format(time.RFC3339Nano))
+	m.Header.Set("Content-Type", "application/protobuf")
+	return m
+}
+
+// Append writes the event and returns its sequence once it is on the disk. Errors are ErrConflict and ErrUnknown. When
+// a former try of the same command did get through, that counts as success.
+func (l *Log) Append(ctx context.Context, d Draft) (uint64, error) {
+	ack, err := l.js.PublishMsg(ctx, d.message(), jetstream.WithExpectStream(DealsStream))
+	if err == nil {
+		return ack.Sequence, nil
+	}
+	done, findErr := l.find(context.WithoutCancel(ctx), d)
+	switch {
+	case findErr != nil:
+		return 0, fmt.Errorf("%w: %w: %w", ErrUnknown, err, findErr)
+	case done != 0:
+		return done, nil
+	case isConflict(err):
+		return 0, fmt.Errorf("deal %s behind sequence %d: %w", d.Event.Deal.ID, d.Behind, ErrConflict)
+	}
+	return 0, fmt.Errorf("%w: %w", ErrUnknown, err)
+}
+
+// find looks behind the expected sequence for the event of this very command; 0 when it is not there.
+func (l *Log) find(ctx context.Context, d Draft) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for at := d.Behind + 1; ; {
+		s, err := l.next(ctx, d.Event.Deal.ID, at)
+		if errors.Is(err, ErrNoDeal) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if bytes.Equal(s.Payload, d.Payload) {
+			return s.Sequence, nil
+		}
+		at = s.Sequence + 1
+	}
+}
+
+func isConflict(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) &&
+		(api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// AppendBatch writes up to 1,000 events of different deals, all or none. Errors are ErrConflict, when any deal has an
+// event that its draft does not know, and ErrUnknown; after either, append the drafts singly.
+func (l *Log) AppendBatch(ctx context.Context, drafts []Draft) error {
+	if len(drafts) > maxBatch {
+		return fmt.Errorf("a batch of %d events: at most %d", len(drafts), maxBatch)
+	}
+	messages := make([]*nats.Msg, len(drafts))
+	for i, d := range drafts {
+		messages[i] = d.message()
+	}
+	_, err := jetstreamext.PublishMsgBatch(ctx, l.js, messages)
+	if err != nil && isConflict(err) {
+		return fmt.Errorf("%w: %w", ErrConflict, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	return nil
+}
+
+// Last reads the deal's latest event from the stream's leader: what a decision rests on. ErrNoDeal when there is none.
+func (l *Log) Last(ctx context.Context, id deal.ID) (Stored, error) {
+	return l.get(ctx, getRequest{LastFor: Subject(id)})
+}
+
+// First reads the deal's first event from the stream's leader. ErrNoDeal when there is none.
+func (l *Log) First(ctx context.Context, id deal.ID) (Stored, error) { return l.next(ctx, id, 1) }
+
+// History reads all events of the deal from the stream's leader, the first one first. ErrNoDeal when there is none.
+func (l *Log) History(ctx context.Context, id deal.ID) ([]Stored, error) {
+	var events []Stored
+	for at := uint64(1); ; at = events[len(events)-1].Sequence + 1 {
+		s, err := l.next(ctx, id, at)
+		if errors.Is(err, ErrNoDeal) && len(events) > 0 {
+			return events, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, s)
+	}
+}
+
+func (l *Log) next(ctx context.Context, id deal.ID, from uint64) (Stored, error) {
+	return l.get(ctx, getRequest{Sequence: from, NextFor: Subject(id)})
+}
+
+// getRequest asks the leader of the stream for one message (JSApiMsgGetRequest). The client's own methods would use
+// direct gets on this stream, which a replica may answer with an older state.
+type getRequest struct {
+	Sequence uint64 `json:"seq,omitempty"`
+	LastFor  string `json:"last_by_subj,omitempty"`
+	NextFor  string `json:"next_by_subj,omitempty"`
+}
+
+const codeNoMessage = 10037
+
+func (l *Log) get(ctx context.Context, request getRequest) (Stored, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return Stored{}, fmt.Errorf("encode request: %w", err)
+	}
+	answer, err := l.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+DealsStream, body)
+	if err != nil {
+		return Stored{}, fmt.Errorf("read the log: %w", err)
+	}
+	var response struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message struct {
+			Sequence uint64 `json:"seq"`
+			Data     []byte `json:"data"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(answer.Data, &response); err != nil {
+		return Stored{}, fmt.Errorf("read the log: %w", err)
+	}
+	if response.Error != nil {
+		if response.Error.ErrorCode == codeNoMessage {
+			return Stored{}, ErrNoDeal
+		}
+		return Stored{}, fmt.Errorf("read the log: %w", response.Error)
+	}
+	return stored(response.Message.Sequence, response.Message.Data)
+}
+
+func stored(sequence uint64, payload []byte) (Stored, error) {
+	event, err := Decode(payload)
+	if err != nil {
+		return Stored{}, fmt.Errorf("event at sequence %d: %w", sequence, err)
+	}
+	return Stored{Sequence: sequence, Payload: payload, Event: event}, nil
+}
+
+// Latest reads the latest event of each deal by direct get, which a replica may answer with an older state: for lists
+// and for finding what is there already, never for a decision. Deals without an event are left out.
+func (l *Log) Latest(ctx context.Context, ids []deal.ID) (map[deal.ID]Stored, error) {
+	found := make(map[deal.ID]Stored, len(ids))
+	for start := 0; start < len(ids); start += maxBatch {
+		some := ids[start:min(start+maxBatch, len(ids))]
+		subjects := make([]string, len(some))
+		for i, id := range some {
+			subjects[i] = Subject(id)
+		}
+		messages, err := jetstreamext.GetLastMsgsFor(ctx, l.js, DealsStream, subjects)
+		if err != nil {
+			return nil, fmt.Errorf("read the log: %w", err)
+		}
+		for m, err := range messages {
+			if errors.Is(err, jetstreamext.ErrNoMessages) {
+				break
+			}
+			if err != nil {
+				return nil, fmt.Errorf("read the log: %w", err)
+			}
+			s, err := stored(m.Sequence, m.Data)
+			if err != nil {
+				return nil, err
+			}
+			found[s.Deal.ID] = s
+		}
+	}
+	return found, nil
+}
+
+// Read gives every message of the log from a sequence to the last that there was when it began, in order, with the
+// payload as stored. It ends with the first error of fn.
+func (l *Log) Read(ctx context.Context, from uint64, fn func(sequence uint64, subject string, payload []byte) error) error {
+	s, err := l.js.Stream(ctx, DealsStream)
+	if err != nil {
+		return fmt.Errorf("find the log: %w", err)
+	}
+	last := s.CachedInfo().State.LastSeq
+	if from > last {
+		return nil
+	}
+	consumer, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+	})
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	defer messages.Stop()
+	for {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		if err := fn(meta.Sequence.Stream, m.Subject(), m.Data()); err != nil {
+			return err
+		}
+		if meta.Sequence.Stream >= last {
+			return nil
+		}
+	}
+}
+
+// LastSequence is the stream's last sequence; 0 when it is empty.
+func (l *Log) LastSequence(ctx context.Context) (uint64, error) {
+	s, err := l.js.Stream(ctx, DealsStream)
+	if err != nil {
+		return 0, fmt.Errorf("find the log: %w", err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
+// ParseSubject gives the deal whose events are on the subject.
+func ParseSubject(subject string) (deal.ID, error) {
+	i := strings.LastIndexByte(subject, '.')
+	id, err := deal.ParseID(subject[i+1:])
+	if err != nil || Subject(id) != subject {
+		return deal.ID{}, fmt.Errorf("%q is no subject of a deal", subject)
+	}
+	return id, nil
+}
