@@ -1,0 +1,51 @@
+package httpapi
+
+import "encoding/base64"
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Items      []T    `json:"items"`
+	NextCursor string `json:"next_cursor,omitempty" doc:"For the cursor parameter of the next page; absent on the last one"`
+}
+
+// List is the answer of a list operation.
+type List[T any] struct{ Body Page[T] }
+
+// NewList makes the answer. The cursor is the position behind the last item, empty on the last page.
+func NewList[T any](items []T, next string) *List[T] {
+	if items == nil {
+		items = []T{}
+	}
+	return &List[T]{Body: Page[T]{Items: items, NextCursor: EncodeCursor(next)}}
+}
+
+// Paging is embedded in the input of a list operation.
+type Paging struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"The most items to answer"`
+	Cursor string `query:"cursor" maxLength:"1024" doc:"next_cursor of the page before"`
+}
+
+// Position is the position behind which the page begins, empty for the first page. The error is a Problem.
+func (p Paging) Position() (string, error) { return DecodeCursor(p.Cursor) }
+
+// EncodeCursor makes an opaque cursor of a position; none of the empty position.
+func EncodeCursor(position string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(position))
+}
+
+// DecodeCursor gives the position back. The error is a Problem that names the cursor.
+func DecodeCursor(cursor string) (string, error) {
+	position, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return "", InvalidParameter("cursor", "not one of our cursors: write the next_cursor of the page before, or leave it out")
+	}
+	return string(position), nil
+}
+
+// CutPage gives the first limit items and the position of the last of them when there are more.
+func CutPage[T any](items []T, limit int, position func(T) string) (page []T, next string) {
+	if len(items) <= limit {
+		return items, ""
+	}
+	return items[:limit], position(items[limit-1])
+}

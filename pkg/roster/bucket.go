@@ -1,0 +1,57 @@
+package roster
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+)
+
+// Bucket is the name of one JetStream KV bucket.
+type Bucket string
+
+// The buckets. Their keys: ids; in members <association>.<company>; in keys the prefix of the token; in rates the day.
+const (
+	Companies    Bucket = "companies"
+	Associations Bucket = "associations"
+	Chapters     Bucket = "chapters"
+	Members      Bucket = "members"
+	Keys         Bucket = "keys"
+	Rates        Bucket = "rates"
+)
+
+// Buckets is the whole topology.
+var Buckets = []Bucket{Companies, Associations, Chapters, Members, Keys, Rates}
+
+const (
+	history      = 5       // earlier values of an entry that are kept for the operator
+	maxValueSize = 1 << 18 // bytes
+)
+
+// CreateBuckets makes what is missing and leaves alone what is there.
+func CreateBuckets(ctx context.Context, js jetstream.JetStream, replicas int) error {
+	for _, b := range Buckets {
+		_, err := js.KeyValue(ctx, string(b))
+		if err == nil {
+			continue
+		}
+		if err := ignoreExists(create(ctx, js, b, replicas)); err != nil {
+			return fmt.Errorf("create bucket %s: %w", b, err)
+		}
+	}
+	return nil
+}
+
+func create(ctx context.Context, js jetstream.JetStream, b Bucket, replicas int) error {
+	_, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: string(b), Description: "dealreg directory: " + string(b), History: history,
+		MaxValueSize: maxValueSize, Storage: jetstream.FileStorage, Replicas: max(1, replicas),
+	})
+	return err
+}
+
+func memberSlot(association, company deal.ID) string {
+	return association.String() + "." + company.String()
+}

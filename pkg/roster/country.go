@@ -1,0 +1,61 @@
+package roster
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// countries is ISO 3166-1 alpha-2 as of 2026: the officially assigned codes and no others (UK, EU and XK are none).
+var countries = func() map[string]bool {
+	set := map[string]bool{}
+	for code := range strings.FieldsSeq(`
+		AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ
+		BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ
+		CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ
+		DE DJ DK DM DO DZ
+		EC EE EG EH ER ES ET
+		FI FJ FK FM FO FR
+		GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY
+		HK HM HN HR HT HU
+		ID IE IL IM IN IO IQ IR IS IT
+		JE JM JO JP
+		KE KG KH KI KM KN KP KR KW KY KZ
+		LA LB LC LI LK LR LS LT LU LV LY
+		MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ
+		NA NC NE NF NG NI NL NO NP NR NU NZ
+		OM
+		PA PE PF PG PH PK PL PM PN PR PS PT PW PY
+		QA
+		RE RO RS RU RW
+		SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ
+		TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ
+		UA UG UM US UY UZ
+		VA VC VE VG VI VN VU
+		WF WS
+		YE YT
+		ZA ZM ZW`) {
+		set[code] = true
+	}
+	return set
+}()
+
+// IsCountry tells whether code is an ISO 3166-1 alpha-2 code in capitals.
+func IsCountry(code string) bool { return countries[code] }
+
+// Countries lists every code in alphabetical order.
+func Countries() []string { return slices.Sorted(maps.Keys(countries)) }
+
+// CountryFault says what to write instead of code, and nothing when it is a country.
+func CountryFault(code string) string {
+	switch {
+	case IsCountry(code):
+		return ""
+	case code == "UK":
+		return "UK is not the code of a country: write GB for the United Kingdom"
+	case code == "EL":
+		return "EL is not the code of a country: write GR for Greece"
+	default:
+		return "not the code of a country: write two capitals of ISO 3166-1, such as DE"
+	}
+}
