@@ -1,0 +1,64 @@
+package warehouse
+
+import (
+	"context"
+	"database/sql"
+	_ "embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+//go:embed queries/checkpoint.sql
+var checkpointSQL string
+
+//go:embed queries/prefix.sql
+var prefixSQL string
+
+// Checkpoint is how far the warehouse holds the log. The zero Checkpoint holds nothing.
+type Checkpoint struct {
+	Sequence    uint64
+	PayloadHash [32]byte // SHA-256 of the event's payload
+	At          time.Time
+}
+
+// Checkpoint reads the highest sequence that is stored.
+func (w *Warehouse) Checkpoint(ctx context.Context) (Checkpoint, error) {
+	var c Checkpoint
+	var hash []byte
+	err := w.conn.QueryRow(ctx, checkpointSQL).Scan(&c.Sequence, &hash, &c.At)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return Checkpoint{}, nil
+	case err != nil:
+		return Checkpoint{}, fmt.Errorf("read the checkpoint: %w", err)
+	}
+	copy(c.PayloadHash[:], hash)
+	return c, nil
+}
+
+// Prefix is what the warehouse holds of the log up to a sequence.
+type Prefix struct {
+	First, Last uint64
+	Sequences   uint64 // how many different sequences are stored
+	Quarantined uint64 // how many of them could not be read: the sums lack them
+	At          time.Time
+}
+
+// Whole tells whether no sequence is missing between the first one of the log and the last one of the prefix.
+func (p Prefix) Whole() bool {
+	return p.Sequences == 0 || p.First == 1 && p.Sequences == p.Last
+}
+
+// Prefix describes the stored events up to and including the sequence.
+func (w *Warehouse) Prefix(ctx context.Context, upTo uint64) (Prefix, error) {
+	var p Prefix
+	err := w.conn.QueryRow(ctx, prefixSQL, clickhouse.Named("up_to", upTo)).
+		Scan(&p.First, &p.Last, &p.Sequences, &p.Quarantined, &p.At)
+	if err != nil {
+		return Prefix{}, fmt.Errorf("read the prefix: %w", err)
+	}
+	return p, nil
+}

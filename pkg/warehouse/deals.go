@@ -1,0 +1,124 @@
+package warehouse
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/google/uuid"
+)
+
+//go:embed queries/deals.sql
+var dealsSQL string
+
+// Filter chooses deals by their latest state. A zero field chooses all.
+type Filter struct {
+	Company      deal.ID // a party of the deal
+	Association  deal.ID // in the audience of the deal's latest event
+	Status       string
+	Year         int        // in which the deal was won
+	YearStartsIn time.Month // of that year; 0 is January
+	UpdatedSince time.Time  // in milliseconds
+}
+
+// Cursor is where a page of deals begins. The zero Cursor is the first page, and after the last one.
+type Cursor struct {
+	asOf   uint64 // the prefix of the log in which all pages look
+	before uint64 // the sequence behind which the page begins
+}
+
+// IsZero tells whether the cursor begins at the first page or, given back by FindDeals, that there is no other page.
+func (c Cursor) IsZero() bool { return c == Cursor{} }
+
+// String gives the text that ParseCursor reads, empty for the zero Cursor.
+func (c Cursor) String() string {
+	if c.IsZero() {
+		return ""
+	}
+	return strconv.FormatUint(c.asOf, 36) + "." + strconv.FormatUint(c.before, 36)
+}
+
+// ParseCursor reads what String gave.
+func ParseCursor(text string) (Cursor, error) {
+	if text == "" {
+		return Cursor{}, nil
+	}
+	asOf, before, _ := strings.Cut(text, ".")
+	c := Cursor{}
+	var err error
+	if c.asOf, err = strconv.ParseUint(asOf, 36, 64); err == nil {
+		c.before, err = strconv.ParseUint(before, 36, 64)
+	}
+	if err != nil || c.before > c.asOf || c.before == 0 {
+		return Cursor{}, fmt.Errorf("cursor: send one that a page gave, as it is")
+	}
+	return c, nil
+}
+
+// FindDeals gives up to limit deals, those whose latest event is newest first, and the cursor of the next page. It only
+// finds: what the deal is, and who may see it, the log decides.
+func (w *Warehouse) FindDeals(ctx context.Context, f Filter, limit int, from Cursor) ([]deal.ID, Cursor, error) {
+	if from.IsZero() {
+		checkpoint, err := w.Checkpoint(ctx)
+		if err != nil {
+			return nil, Cursor{}, err
+		}
+		from = Cursor{asOf: checkpoint.Sequence, before: math.MaxUint64}
+	}
+	wonFrom, wonBefore := f.wonBetween()
+	rows, err := w.conn.Query(ctx, dealsSQL,
+		clickhouse.Named("as_of", from.asOf),
+		clickhouse.Named("before", from.before),
+		clickhouse.Named("any_company", f.Company.IsZero()),
+		clickhouse.Named("company", f.Company.String()),
+		clickhouse.Named("any_association", f.Association.IsZero()),
+		clickhouse.Named("association", f.Association.String()),
+		clickhouse.Named("status", f.Status),
+		clickhouse.Named("any_year", f.Year == 0),
+		clickhouse.Named("won_from", wonFrom),
+		clickhouse.Named("won_before", wonBefore),
+		clickhouse.Named("updated_since", f.updatedSinceMilli()),
+		clickhouse.Named("limit", limit+1))
+	if err != nil {
+		return nil, Cursor{}, fmt.Errorf("find deals: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var ids []deal.ID
+	next := Cursor{}
+	for rows.Next() {
+		var id uuid.UUID
+		var seq uint64
+		if err := rows.Scan(&id, &seq); err != nil {
+			return nil, Cursor{}, fmt.Errorf("read deals: %w", err)
+		}
+		if len(ids) == limit { // the one too many: there is a next page
+			return ids, next, nil
+		}
+		ids = append(ids, deal.ID(id))
+		next = Cursor{asOf: from.asOf, before: seq}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, Cursor{}, fmt.Errorf("read deals: %w", err)
+	}
+	return ids, Cursor{}, nil
+}
+
+// wonBetween gives the days from the first of the year to before the first of the next.
+func (f Filter) wonBetween() (from, before int32) {
+	month := max(f.YearStartsIn, time.January)
+	return int32(calendar.New(f.Year, month, 1)), int32(calendar.New(f.Year+1, month, 1))
+}
+
+func (f Filter) updatedSinceMilli() int64 {
+	if f.UpdatedSince.IsZero() {
+		return 0
+	}
+	return f.UpdatedSince.UnixMilli()
+}

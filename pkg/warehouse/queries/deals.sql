@@ -1,0 +1,23 @@
+-- Finds deals by their latest state in a prefix of the log, newest first. The prefix is fixed by the first page, so a
+-- deal that moves on meanwhile neither repeats nor hides on a later page. LIMIT 1 BY keeps the first row of each deal in
+-- falling order of sequence, which is its latest state and also drops copies; the filters come after it, since they
+-- ask what the deal is now and not what it was. The company narrows the candidates first: most companies have few deals.
+SELECT deal_id, seq
+FROM
+(
+    SELECT seq, deal_id, status, won_on, at, companies, associations
+    FROM deal_events
+    WHERE seq <= {as_of:UInt64}
+      AND poison = ''
+      AND ({any_company:Bool} OR deal_id IN (SELECT deal_id FROM deal_events WHERE has(companies, {company:UUID})))
+    ORDER BY seq DESC, version DESC
+    LIMIT 1 BY deal_id
+)
+WHERE seq < {before:UInt64}
+  AND ({any_company:Bool} OR has(companies, {company:UUID}))
+  AND ({any_association:Bool} OR has(associations, {association:UUID}))
+  AND ({status:String} = '' OR status = {status:String})
+  AND ({any_year:Bool} OR (won_on >= toDate32({won_from:Int32}) AND won_on < toDate32({won_before:Int32})))
+  AND at >= fromUnixTimestamp64Milli({updated_since:Int64}, 'UTC')
+ORDER BY seq DESC
+LIMIT {limit:UInt32}

@@ -1,0 +1,1 @@
+INSERT INTO deal_events (seq, at, payload_hash, poison, payload, deal_id, revision, type, status, registered_by, companies, associations, won_on, title, customer, customer_domain, external_ref, entry.kind, entry.association_id, entry.year, entry.month, entry.a, entry.b, entry.currency, entry.amount, entry.deals, entry.by_parties, entry.unconverted)
