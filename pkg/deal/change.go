@@ -86,3 +86,13 @@ func (d *Deal) attest(company ID, at time.Time) bool {
 	s.AttestedTerms, s.AttestedAt = version, &at
 	return !slices.ContainsFunc(d.Standings, func(s Standing) bool { return s.AttestedTerms != version })
 }
+
+// unusedTermsVersion is above every version that anyone has attested, so that no word for a correction that was refused
+// counts for a later one.
+func (d Deal) unusedTermsVersion() uint32 {
+	highest := d.TermsVersion
+	for _, s := range d.Standings {
+		highest = max(highest, s.AttestedTerms)
+	}
+	return highest + 1
+}

@@ -41,10 +41,10 @@ type Command struct {
 	Today   calendar.Date // the day of the act, where the actor is: won_on is not after it
 	Deal    ID            // register, import: the new deal's ID
 	Details *Details      // register, import; edit: what is not terms
-	Terms   *Terms        // register, import, propose, correct; edit: nil leaves them
+	Terms   *Terms        // register, import, propose, correct; edit: nil leaves them; register and edit ignore won_on
 	Members map[ID]bool   // which of the terms' parties are members of some association; with Terms
-	Reason  string        // decline, lose, refuse, void, dispute, exclude: 1-500 characters
-	// Reference names the documents of a registrar's import.
+	Reason  string        // decline, lose, refuse, void, dispute, exclude: 1-500 characters; withdraw: 0-500
+	// Reference names the documents of a registrar's import: 1-500 characters.
 	Reference string
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
 )
@@ -49,8 +48,8 @@ var moves = map[Move]func(e *Event, before Deal, c Command) error{
 	Edit:     edit,
 	Accept:   accept,
 	Decline:  decline,
-	Withdraw: func(e *Event, _ Deal, c Command) error { return end(e, Withdrawn, EventWithdrawn, c.Reason) },
-	Lose:     func(e *Event, _ Deal, c Command) error { return endWithReason(e, Lost, EventLost, c.Reason) },
+	Withdraw: func(e *Event, _ Deal, c Command) error { return end(e, Withdrawn, EventWithdrawn, c.Reason, 0) },
+	Lose:     func(e *Event, _ Deal, c Command) error { return end(e, Lost, EventLost, c.Reason, 1) },
 	Propose:  propose,
 	Attest:   attest,
 	Refuse:   refuse,
@@ -98,6 +97,9 @@ func begin(e *Event, c Command) error {
 	if c.Move == Import {
 		faults.wonOn("", c.Terms.WonOn, c)
 	}
+	if c.Move == Import && !c.By.Association.IsZero() {
+		faults.text("/reference", c.Reference, 1, MaxReference)
+	}
 	if _, party := c.Terms.Party(c.By.Company); !party && c.By.Association.IsZero() {
 		faults.Add("/parties", "your own company is no party: add it, only a party registers a deal")
 	}
@@ -134,7 +136,12 @@ func edit(e *Event, before Deal, c Command) error {
 	if err := faults.Err(); err != nil {
 		return err
 	}
-	if c.Terms != nil && d.changeTerms(*c.Terms, c.Members) {
+	if c.Terms == nil {
+		return nil
+	}
+	terms := *c.Terms
+	terms.WonOn = before.WonOn // a deal is won by a proposal
+	if d.changeTerms(terms, c.Members) {
 		e.Type = EventTermsChanged
 		if before.Status == Pending {
 			d.voidAcceptances()
@@ -157,7 +164,7 @@ func accept(e *Event, before Deal, c Command) error {
 }
 
 func decline(e *Event, before Deal, c Command) error {
-	if err := endWithReason(e, Declined, EventDeclined, c.Reason); err != nil {
+	if err := end(e, Declined, EventDeclined, c.Reason, 1); err != nil {
 		return err
 	}
 	terms := before.Terms.clone()
@@ -242,6 +249,9 @@ func refuse(e *Event, before Deal, c Command) error {
 }
 
 func correct(e *Event, before Deal, c Command) error {
+	if err := needParty(before, c); err != nil {
+		return err
+	}
 	var faults Invalid
 	faults.terms("", *c.Terms)
 	faults.wonOn("", c.Terms.WonOn, c)
@@ -252,12 +262,8 @@ func correct(e *Event, before Deal, c Command) error {
 		return &TransitionError{From: Won, Move: Correct, Why: "these are the figures that count already"}
 	}
 	d := &e.Deal
-	version := before.TermsVersion + 1
-	if before.Correction != nil {
-		version = before.Correction.TermsVersion + 1
-		d.keepStandings()
-	}
-	d.Correction = &Correction{Terms: c.Terms.clone(), TermsVersion: version, ProposedBy: c.By.Company}
+	d.keepStandings()
+	d.Correction = &Correction{Terms: c.Terms.clone(), TermsVersion: before.unusedTermsVersion(), ProposedBy: c.By.Company}
 	for _, p := range c.Terms.Parties {
 		if _, there := d.Standing(p.Company); !there {
 			d.Standings = append(d.Standings, Standing{Company: p.Company, Member: c.Members[p.Company]})
@@ -269,6 +275,9 @@ func correct(e *Event, before Deal, c Command) error {
 }
 
 func annul(e *Event, before Deal, c Command) error {
+	if err := needParty(before, c); err != nil {
+		return err
+	}
 	if err := needReason(c.Reason); err != nil {
 		return err
 	}
@@ -291,7 +300,7 @@ func annul(e *Event, before Deal, c Command) error {
 
 func dispute(e *Event, before Deal, c Command) error {
 	e.Deal.DisputedFrom = before.Status
-	return endWithReason(e, Disputed, EventDisputed, c.Reason)
+	return end(e, Disputed, EventDisputed, c.Reason, 1)
 }
 
 func settle(e *Event, before Deal, _ Command) error {
@@ -341,21 +350,27 @@ func Due(d Deal) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-func endWithReason(e *Event, to Status, as EventType, reason string) error {
-	if err := needReason(reason); err != nil {
+// end moves the deal to the status for a reason of at least shortest characters.
+func end(e *Event, to Status, as EventType, reason string, shortest int) error {
+	if err := checkReason(reason, shortest); err != nil {
 		return err
 	}
-	return end(e, to, as, reason)
-}
-
-func end(e *Event, to Status, as EventType, reason string) error {
 	e.Deal.Status, e.Deal.Reason, e.Type = to, reason, as
 	return nil
 }
 
-func needReason(reason string) error {
-	if n := utf8.RuneCountInString(reason); n < 1 || n > 500 {
-		return Invalid{{Pointer: "/reason", Message: "needs 1 to 500 characters that say why"}}
+func needReason(reason string) error { return checkReason(reason, 1) }
+
+func checkReason(reason string, shortest int) error {
+	var faults Invalid
+	faults.text("/reason", reason, shortest, MaxReason)
+	return faults.Err()
+}
+
+// needParty refuses a company that an open correction would take in: until then it only attests or refuses.
+func needParty(before Deal, c Command) error {
+	if _, party := before.Terms.Party(c.By.Company); !party {
+		return &TransitionError{From: before.Status, Move: c.Move, By: []Capacity{AnyParty}}
 	}
 	return nil
 }

@@ -17,6 +17,8 @@ const (
 	MaxDescription  = 2000
 	MaxExternalRef  = 64
 	MaxCustomerName = 120
+	MaxReason       = 500
+	MaxReference    = 500
 	MinParties      = 2
 	MaxParties      = 10
 )
@@ -47,7 +49,10 @@ func (e *Invalid) text(pointer, text string, shortest, longest int) {
 
 // terms checks the figures and the parties. base is the JSON pointer of the object that holds them.
 func (e *Invalid) terms(base string, t Terms) {
-	value := t.Value.Minor
+	value, known := t.Value.Minor, t.Value.Currency.Known()
+	if !known {
+		e.Add(base+"/value/currency", "is no active currency: write its ISO 4217 code, such as EUR")
+	}
 	if value < 1 || value > money.MaxMinor {
 		e.Add(base+"/value/amount", "must be more than 0 and at most 10^15 minor units")
 	}
@@ -56,9 +61,12 @@ func (e *Invalid) terms(base string, t Terms) {
 		return
 	}
 	var sum int64
-	leads, sound := 0, true
+	leads, sound := 0, known
 	for i, p := range t.Parties {
 		at := fmt.Sprintf("%s/parties/%d", base, i)
+		if p.Company.IsZero() {
+			e.Add(at+"/company_id", "is missing: name the company")
+		}
 		if slices.ContainsFunc(t.Parties[:i], func(q Party) bool { return q.Company == p.Company }) {
 			e.Add(at+"/company_id", "names a company twice: give each company one entry")
 		}
