@@ -59,7 +59,7 @@ const (
 
 // Attribute tells what the won deal counts for in the association, and whether it counts there at all: it does when
 // members of at least two corporate groups took part, unless a registrar excluded it or imported it for another
-// association. The deal has won_on.
+// association. The deal has won_on. Without rates, nil, only the association's own currency converts.
 func Attribute(d deal.Deal, a Association, rates *money.Table) (Attribution, bool) {
 	if !d.ImportedBy.IsZero() && d.ImportedBy != a.ID ||
 		slices.ContainsFunc(d.Exclusions, func(x deal.Exclusion) bool { return x.Association == a.ID }) {
@@ -112,6 +112,9 @@ func Attribute(d deal.Deal, a Association, rates *money.Table) (Attribution, boo
 func convert(d deal.Deal, to money.Currency, rates *money.Table) (int64, *money.Quote, bool) {
 	if d.Value.Currency == to {
 		return d.Value.Minor, nil, true
+	}
+	if rates == nil {
+		return 0, nil, false
 	}
 	quote, found := rates.Find(d.Value.Currency, to, *d.WonOn)
 	if !found {
