@@ -1,0 +1,156 @@
+// Package dealcsv reads deals from a CSV file, row by row, and writes the rows that cannot be deals to another one, each
+// with its line and every reason. It never looks anything up: parties and chapters stay the text of the file. It opens
+// no file and starts nothing; it reads and writes what it is given.
+package dealcsv
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+)
+
+// Reader reads one file. It keeps the references of the sound rows in memory, about 100 bytes each, and nothing else.
+type Reader struct {
+	csv      *csv.Reader
+	header   []string
+	rejected bool // the file is one of rejects: line and reasons stand behind the columns
+	sources  map[string]source
+	parties  []partySources
+	refs     map[string]int // external_ref of a sound row -> its line
+	err      error          // ends the file
+}
+
+const byteOrderMark = "\ufeff"
+
+// NewReader reads the header of an RFC 4180 file in UTF-8, with or without a byte order mark, separated by commas or
+// semicolons, with LF or CRLF. Names of columns are compared without regard to case and outer white space. A file of
+// rejects may come back: its columns line and reasons are passed over. Faults name every column that is missing, there
+// twice or unknown.
+func NewReader(r io.Reader, m Map) (*Reader, error) {
+	const longestHeader = 64 << 10
+	buffer := bufio.NewReaderSize(r, longestHeader)
+	start, err := buffer.Peek(longestHeader)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read the header: %w", err)
+	}
+	if bytes.HasPrefix(start, []byte(byteOrderMark)) {
+		_, _ = buffer.Discard(len(byteOrderMark)) // it lies in the buffer
+	}
+	firstLine, _, _ := bytes.Cut(start, []byte("\n"))
+	reader := &Reader{csv: csv.NewReader(buffer), refs: map[string]int{}}
+	if bytes.Count(firstLine, []byte(";")) > bytes.Count(firstLine, []byte(",")) {
+		reader.csv.Comma = ';'
+	}
+	header, err := reader.csv.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, Faults{"the file is empty: its first line names the columns"}
+	}
+	if err != nil {
+		return nil, readError(err)
+	}
+	if slices.ContainsFunc(header, func(name string) bool { return !utf8.ValidString(name) }) {
+		return nil, Faults{"the file is not in UTF-8: save it as CSV UTF-8"}
+	}
+	reader.rejected = len(header) > 2 && slices.Equal(header[len(header)-2:], rejectColumns)
+	reader.header = reader.original(header)
+	if reader.sources, err = resolve(reader.header, m); err != nil {
+		return nil, err
+	}
+	for n := 1; n <= deal.MaxParties; n++ {
+		column := partyColumn(n)
+		reader.parties = append(reader.parties,
+			partySources{name: reader.source(column), role: reader.source(column + "_role"), share: reader.source(column + "_share")})
+	}
+	return reader, nil
+}
+
+// Header is the first record of the file, without the columns that a file of rejects adds.
+func (r *Reader) Header() []string { return slices.Clone(r.header) }
+
+// Label is how the file names one of our columns, for reasons that are found later; our own name when the file has none.
+func (r *Reader) Label(column string) string { return r.source(column).label }
+
+func (r *Reader) source(column string) source {
+	if s, there := r.sources[column]; there {
+		return s
+	}
+	return source{label: column, index: -1}
+}
+
+// Next reads the next row that holds anything, and io.EOF behind the last. A row that cannot be a deal is no error: it
+// says why in its Reasons. Faults end the file where its quotes leave no way to tell one row from the next; they name
+// the line. Every call after an error returns the same error.
+func (r *Reader) Next() (Row, error) {
+	for r.err == nil {
+		record, err := r.csv.Read()
+		wrongCount := errors.Is(err, csv.ErrFieldCount)
+		if err != nil && !wrongCount {
+			r.err = readError(err)
+			break
+		}
+		cells := len(record)
+		if record = r.original(record); isBlank(record) {
+			continue
+		}
+		line, _ := r.csv.FieldPos(0)
+		row := Row{Line: line, Record: record}
+		if wrongCount {
+			row.Reasons = []string{fmt.Sprintf("the row has %d cells and the header %d: put cells that hold the separator in quotes, and leave none out",
+				cells, r.csv.FieldsPerRecord)}
+			return row, nil
+		}
+		r.decode(&row)
+		r.claim(&row)
+		return row, nil
+	}
+	return Row{}, r.err
+}
+
+// claim keeps the reference of a sound row for itself. A rejected row claims nothing: its corrected copy may follow.
+func (r *Reader) claim(row *Row) {
+	first, taken := r.refs[row.ExternalRef]
+	switch {
+	case taken:
+		row.fault(r.source("external_ref"), "the same as on line %d: give each deal a reference of its own, or remove the copy", first)
+	case row.Sound():
+		r.refs[row.ExternalRef] = row.Line
+	}
+}
+
+// original is the record as it was before it was rejected.
+func (r *Reader) original(record []string) []string {
+	if !r.rejected || len(record) < 2 {
+		return record
+	}
+	record = record[:len(record)-2]
+	for i, cell := range record {
+		record[i] = unguard(cell)
+	}
+	return record
+}
+
+func isBlank(record []string) bool {
+	return !slices.ContainsFunc(record, func(cell string) bool { return strings.TrimSpace(cell) != "" })
+}
+
+// readError tells the faults of the file from those of whoever delivers it.
+func readError(err error) error {
+	var parse *csv.ParseError
+	switch {
+	case errors.Is(err, io.EOF):
+		return io.EOF
+	case errors.As(err, &parse):
+		return Faults{fmt.Sprintf(`line %d: a quote stands alone: put the whole cell in quotes and write each quote within it twice, as in "12"" pipe"`,
+			parse.StartLine)}
+	default:
+		return fmt.Errorf("read the file: %w", err)
+	}
+}
