@@ -1,0 +1,61 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// The exit codes of an audit.
+const (
+	Equal        = 0 // the log is sound and the reports give what it says
+	Different    = 1 // a finding in the log, or a figure that differs
+	CouldNotTell = 3 // the log or the reports could not be read whole
+)
+
+// Config is an audit of one running system.
+type Config struct {
+	URL, Key    string
+	Association string // compare only this one, by its id; the log is checked whole all the same
+	Year        int    // compare only this year; 0 for all
+	HTTP        *http.Client
+	Patience    time.Duration // for each answer that the system has not ready yet; 0: two minutes
+	Out         io.Writer     // the report; nil for none
+	Now         func() time.Time
+}
+
+// Run folds the system's log, compares its reports and prints a Report. The exit code is Equal, Different or
+// CouldNotTell. The error says why it could not tell; it comes with Different too when the log has findings and the
+// reports could not all be read.
+func Run(ctx context.Context, cfg Config) (exitCode int, err error) {
+	now := cfg.Now
+	if now == nil {
+		now = func() time.Time { return time.Time{} } // without a clock the report names no duration
+	}
+	start := now()
+	client := &Client{URL: cfg.URL, Key: cfg.Key, HTTP: cfg.HTTP, Patience: cfg.Patience}
+	ledger, err := fetch(ctx, client)
+	if err != nil {
+		return CouldNotTell, err
+	}
+	comparison, compareErr := Compare(ctx, client, ledger, Filter{Association: cfg.Association, Year: cfg.Year})
+	report := Report{Ledger: ledger, Comparison: comparison, Err: compareErr, Duration: now().Sub(start)}
+	if cfg.Out != nil {
+		if err := report.Print(cfg.Out); err != nil {
+			return CouldNotTell, errors.Join(compareErr, err)
+		}
+	}
+	return report.ExitCode(), compareErr
+}
+
+func fetch(ctx context.Context, client *Client) (*Ledger, error) {
+	log, err := client.Log(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the log: %w", err)
+	}
+	defer func() { _ = log.Close() }()
+	return Fold(log)
+}
