@@ -1,0 +1,172 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/httpapi"
+	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/stream"
+)
+
+// request is one command as it came in, before anything was looked up.
+type request struct {
+	caller roster.Principal
+	key    string // its Idempotency-Key; empty for PATCH, which If-Match makes safe to repeat
+	hash   []byte
+}
+
+// answer is the event that a request caused, now or when it came first.
+type answer struct {
+	stream.Stored
+	replayed bool
+}
+
+// change makes one move on a deal that exists. The build function gives the command for the deal as it stands.
+func (s *Service) change(
+	ctx context.Context, id deal.ID, revision uint64, r request, build func(deal.Deal) (deal.Command, error),
+) (answer, error) {
+	if !s.open.Load() {
+		return answer{}, httpapi.Unavailable("the registry is not open yet", nil)
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	history, err := s.log.History(ctx, id)
+	if err != nil {
+		return answer{}, s.problem(id, err)
+	}
+	last := history[len(history)-1]
+	actor, sees := actorOn(last, r.caller)
+	if !sees {
+		return answer{}, httpapi.NotFound()
+	}
+	if done, err := replay(history, actor, r); done != nil || err != nil {
+		return answer{Stored: deref(done), replayed: true}, err
+	}
+	if last.Deal.Revision != revision {
+		return answer{}, httpapi.PreconditionFailed(last.Deal.Revision)
+	}
+	command, err := build(last.Deal)
+	if err != nil {
+		return answer{}, httpapi.FromError(err)
+	}
+	command.By, command.Today = actor, s.today(actor)
+	stored, err := s.decide(ctx, last.Deal, command, &last, r)
+	if errors.Is(err, stream.ErrConflict) {
+		now, readErr := s.log.Last(ctx, id)
+		if readErr != nil {
+			return answer{}, s.problem(id, readErr)
+		}
+		return answer{}, httpapi.PreconditionFailed(now.Deal.Revision)
+	}
+	if err != nil {
+		return answer{}, s.problem(id, err)
+	}
+	return answer{Stored: stored}, nil
+}
+
+func deref(s *stream.Stored) stream.Stored {
+	if s == nil {
+		return stream.Stored{}
+	}
+	return *s
+}
+
+// decide asks the domain and appends its event behind the one before, which is nil for a new deal.
+func (s *Service) decide(ctx context.Context, d deal.Deal, c deal.Command, before *stream.Stored, r request) (stream.Stored, error) {
+	event, err := deal.Decide(d, c, s.cfg.Now())
+	if err != nil {
+		return stream.Stored{}, err
+	}
+	draft, err := stream.NewDraft(voucher(s.cfg.Roster, event, before, stream.Command{ID: r.key, RequestHash: r.hash}), before)
+	if err != nil {
+		return stream.Stored{}, err
+	}
+	sequence, err := s.log.Append(ctx, draft)
+	if err != nil {
+		return stream.Stored{}, err
+	}
+	s.cfg.Log.Info("deal changed", zap.Stringer("deal", event.Deal.ID), zap.String("type", string(event.Type)),
+		zap.Uint64("revision", event.Deal.Revision), zap.Uint64("seq", sequence))
+	return stream.Stored{Sequence: sequence, Payload: draft.Payload, Event: draft.Event}, nil
+}
+
+// replay finds the event that the same actor's request with this key caused before. The same key with another request
+// is a Problem.
+func replay(history []stream.Stored, actor deal.Actor, r request) (*stream.Stored, error) {
+	if r.key == "" {
+		return nil, nil
+	}
+	for i, e := range history {
+		if e.Command.ID != r.key || e.By.Company != actor.Company || e.By.Association != actor.Association {
+			continue
+		}
+		if !bytes.Equal(e.Command.RequestHash, r.hash) {
+			return nil, keyUsed()
+		}
+		return &history[i], nil
+	}
+	return nil, nil
+}
+
+func keyUsed() *httpapi.Problem {
+	return httpapi.InvalidParameter("Idempotency-Key", "was used for another request: send a new key with a new request")
+}
+
+// actorOn tells in what part the caller acts on the deal, and whether the caller may know of it at all.
+func actorOn(last stream.Stored, p roster.Principal) (deal.Actor, bool) {
+	for _, company := range last.Audience.Companies {
+		if p.ActsFor(company) {
+			return deal.Actor{Key: p.KeyID, Company: company}, true
+		}
+	}
+	for _, association := range last.Audience.Associations {
+		if p.IsRegistrarOf(association) {
+			return deal.Actor{Key: p.KeyID, Association: association}, true
+		}
+	}
+	return deal.Actor{}, p.Role == roster.RoleOperator
+}
+
+// today is the day at the actor's place: the latest among its associations' zones.
+func (s *Service) today(a deal.Actor) calendar.Date {
+	now := s.cfg.Now()
+	if association, known := s.cfg.Roster.Association(a.Association); known {
+		return association.Today(now)
+	}
+	var today calendar.Date
+	utc := calendar.DateOf(now, now.UTC().Location())
+	for id := range s.cfg.Roster.MembershipsOn(a.Company, utc) {
+		if association, known := s.cfg.Roster.Association(id); known {
+			today = max(today, association.Today(now))
+		}
+	}
+	if today == 0 {
+		return utc
+	}
+	return today
+}
+
+// problem turns what the log and the domain say into what a client is told. Errors that are problems already pass.
+func (s *Service) problem(id deal.ID, err error) error {
+	var illegal *deal.TransitionError
+	switch {
+	case errors.Is(err, stream.ErrNoDeal):
+		return httpapi.NotFound()
+	case errors.As(err, &illegal):
+		return httpapi.Conflict(illegal.Error())
+	case errors.Is(err, stream.ErrUnknown), errors.Is(err, context.DeadlineExceeded):
+		return httpapi.Unavailable("the log did not answer; send the same request with the same Idempotency-Key",
+			fmt.Errorf("deal %s: %w", id, err))
+	}
+	return httpapi.FromError(err)
+}
+
+// location is the address of a deal.
+func location(id deal.ID) string { return "/v1/deals/" + id.String() }

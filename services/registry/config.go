@@ -1,0 +1,36 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/lifecycle"
+	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+)
+
+// Config is what the registry needs. All fields are required but Replicas and Gate.
+type Config struct {
+	Log    *zap.Logger
+	NATS   *nats.Conn
+	Roster *roster.Roster
+	Store  *roster.Store        // for the companies and members that an import creates
+	Finder *warehouse.Warehouse // finds deals for lists; the log says what they are
+	Health *lifecycle.Health
+	Now    func() time.Time
+	// Replicas of the streams that the registry creates; 0 means 1.
+	Replicas int
+	// Gate blocks until changes may begin: in `up` until the projection was checked against the log. Nil opens at once.
+	Gate func(ctx context.Context) error
+}
+
+func (c Config) check() error {
+	if c.Log == nil || c.NATS == nil || c.Roster == nil || c.Store == nil || c.Finder == nil || c.Health == nil || c.Now == nil {
+		return errors.New("registry: a required field of Config is missing")
+	}
+	return nil
+}

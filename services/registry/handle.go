@@ -1,0 +1,47 @@
+package registry
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+)
+
+// Routes registers the operations on deals.
+func (s *Service) Routes(api huma.API) {
+	const one = "/v1/deals/{id}"
+	huma.Register(api, operation(http.MethodPost, "/v1/deals", "register-deal", "Register a joint deal", http.StatusCreated), s.register)
+	huma.Register(api, operation(http.MethodGet, "/v1/deals", "list-deals", "List deals, the newest change first", 0), s.list)
+	huma.Register(api, operation(http.MethodGet, one, "get-deal", "Read a deal", 0), s.get)
+	huma.Register(api, operation(http.MethodGet, one+"/events", "list-deal-events", "Read a deal's history", 0), s.events)
+	huma.Register(api, operation(http.MethodPatch, one, "edit-deal", "Change a deal's description, or its terms while it is pending or active", 0), s.patch)
+
+	onMove[Bare](api, s, deal.Accept, "Accept to be a party")
+	onMove[Why](api, s, deal.Decline, "Decline to be a party")
+	onMove[MaybeWhy](api, s, deal.Withdraw, "Withdraw a deal that your company registered")
+	onMove[Why](api, s, deal.Lose, "Say that the customer was not won")
+	onMove[Figures](api, s, deal.Propose, "Propose the final figures; this attests them for your company")
+	onMove[Bare](api, s, deal.Attest, "Attest the proposed figures")
+	onMove[Why](api, s, deal.Refuse, "Refuse the proposed figures")
+	onMove[Figures](api, s, deal.Correct, "Propose other figures for a won deal; this attests them for your company")
+	onMove[Why](api, s, deal.Annul, "Agree that a won deal be void")
+	onMove[Why](api, s, deal.Dispute, "Stop a deal until a question is settled (registrar)")
+	onMove[Bare](api, s, deal.Settle, "Let a disputed deal go on (registrar)")
+	onMove[Why](api, s, deal.Exclude, "Take a won deal out of your association's figures (registrar)")
+
+	s.imports.routes(api)
+	huma.Register(api, operation(http.MethodGet, "/v1/log", "read-log", "Read the log of deals as it is stored, to audit it", 0), s.readLog)
+}
+
+func onMove[B any, P interface {
+	*B
+	moveBody
+}](api huma.API, s *Service, m deal.Move, summary string) {
+	path := "/v1/deals/{id}/" + string(m)
+	huma.Register(api, operation(http.MethodPost, path, string(m)+"-deal", summary, http.StatusOK), move[B, P](s, m))
+}
+
+func operation(method, path, id, summary string, status int) huma.Operation {
+	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status, Tags: []string{"deals"}}
+}

@@ -1,0 +1,288 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/dealcsv"
+	"github.com/dealreg/dealreg/pkg/httpapi"
+	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/stream"
+)
+
+// maxUpload bounds an import's file, in bytes.
+const maxUpload = 256 << 20
+
+// ImportState is where an import stands.
+type ImportState string
+
+// The states of an import.
+const (
+	ImportWaiting ImportState = "waiting"
+	ImportRunning ImportState = "running"
+	ImportDone    ImportState = "done"
+	ImportFailed  ImportState = "failed"
+)
+
+// Import is one import as the API shows it and as the records keep it.
+type Import struct {
+	ID            deal.ID     `json:"id"`
+	AssociationID *deal.ID    `json:"association_id,omitempty" doc:"Whose registrar imports history"`
+	CompanyID     *deal.ID    `json:"company_id,omitempty" doc:"Which company brings its own deals"`
+	State         ImportState `json:"state" enum:"waiting,running,done,failed"`
+	Error         string      `json:"error,omitempty" doc:"Why the import failed, and what to do"`
+	DryRun        bool        `json:"dry_run,omitempty"`
+	Reference     string      `json:"reference,omitempty" doc:"The documents on which the registrar attests"`
+	BytesTotal    uint64      `json:"bytes_total"`
+	BytesRead     uint64      `json:"bytes_read"`
+	Rows          int         `json:"rows" doc:"Read so far"`
+	Registered    int         `json:"registered" doc:"Rows that became deals"`
+	Unchanged     int         `json:"unchanged" doc:"Rows that an earlier import brought"`
+	Rejected      int         `json:"rejected" doc:"Rows with a fault; each with its reasons at .../rejects"`
+	Companies     int         `json:"companies_created"`
+	Chapters      int         `json:"chapters_created"`
+	Members       int         `json:"members_created"`
+	LastSequence  uint64      `json:"last_sequence,omitempty" doc:"The log's last sequence when the import ended: a report as of it holds all its deals"`
+	CreatedAt     time.Time   `json:"created_at"`
+	EndedAt       *time.Time  `json:"ended_at,omitempty"`
+}
+
+// job is what the records keep of an import.
+type job struct {
+	Import
+	Map json.RawMessage `json:"map,omitempty"`
+	Key deal.ID         `json:"key"` // that asked for it
+}
+
+func (j job) actor() deal.Actor {
+	a := deal.Actor{Key: j.Key}
+	if j.AssociationID != nil {
+		a.Association = *j.AssociationID
+	} else {
+		a.Company = *j.CompanyID
+	}
+	return a
+}
+
+// owner is the company or association whose external references the file uses.
+func (j job) owner() deal.ID {
+	a := j.actor()
+	if !a.Association.IsZero() {
+		return a.Association
+	}
+	return a.Company
+}
+
+func rejectsName(id deal.ID) string { return id.String() + ".rejects" }
+
+func (i *importer) routes(api huma.API) {
+	tags := []string{"imports"}
+	huma.Register(api, huma.Operation{
+		Method: http.MethodPost, Path: "/v1/imports/deals", OperationID: "import-deals", Tags: tags, DefaultStatus: http.StatusAccepted,
+		Summary: "Import deals that were won from a CSV file", MaxBodyBytes: maxUpload, BodyReadTimeout: -1,
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			"text/csv": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+		}},
+	}, i.create)
+	huma.Register(api, huma.Operation{
+		Method: http.MethodGet, Path: "/v1/imports/{id}", OperationID: "get-import", Summary: "Read how far an import is", Tags: tags,
+	}, i.get)
+	huma.Register(api, huma.Operation{
+		Method: http.MethodGet, Path: "/v1/imports/{id}/rejects", OperationID: "get-import-rejects", Tags: tags,
+		Summary: "Read the rejected rows as CSV, each with its line and every reason",
+	}, i.rejects)
+}
+
+type importInput struct {
+	Association deal.ID `query:"association_id" doc:"A registrar imports history into this association"`
+	Map         string  `query:"map" maxLength:"8192" doc:"JSON object that renames columns and sets constants"`
+	DryRun      bool    `query:"dry_run" doc:"Check every row and write nothing"`
+	Reference   string  `query:"reference" maxLength:"200" doc:"The documents on which the registrar attests"`
+	Key         string  `header:"Idempotency-Key" maxLength:"128" doc:"The same key gives the same import"`
+
+	body io.Reader
+}
+
+// Resolve keeps the body, which is read as a stream.
+func (in *importInput) Resolve(ctx huma.Context) []error {
+	in.body = io.LimitReader(ctx.BodyReader(), maxUpload+1)
+	return nil
+}
+
+type accepted struct {
+	Location string `header:"Location"`
+	Body     Import
+}
+
+// create answers POST /v1/imports/deals: it keeps the file, checks its header, and leaves the rows to run.
+func (i *importer) create(ctx context.Context, in *importInput) (*accepted, error) {
+	caller := httpapi.Caller(ctx)
+	j := job{Key: caller.KeyID}
+	switch {
+	case !in.Association.IsZero() && caller.IsRegistrarOf(in.Association):
+		if _, known := i.s.cfg.Roster.Association(in.Association); !known {
+			return nil, httpapi.NotFound()
+		}
+		j.AssociationID = &in.Association
+	case !in.Association.IsZero():
+		return nil, httpapi.NotFound()
+	case caller.ActsFor(caller.Company):
+		j.CompanyID = &caller.Company
+	default:
+		return nil, httpapi.InvalidParameter("association_id", "is missing: name the association into which the deals go")
+	}
+	mapping, err := dealcsv.ParseMap([]byte(in.Map))
+	if err != nil {
+		return nil, httpapi.InvalidParameter("map", err.Error())
+	}
+	if mapping.CreateCompanies && j.AssociationID == nil {
+		return nil, httpapi.InvalidParameter("map", "create_companies is for registrars: leave it out, and ask yours to add the companies")
+	}
+	if !i.s.open.Load() {
+		return nil, httpapi.Unavailable("the registry is not open yet", nil)
+	}
+	j.ID = deal.ID(uuid.Must(uuid.NewV7()))
+	if in.Key != "" {
+		j.ID = deal.ID(uuid.NewSHA1(uuid.UUID(j.owner()), []byte("import:"+in.Key)))
+		if before, err := i.load(ctx, j.ID); err == nil {
+			return &accepted{Location: importLocation(j.ID), Body: before.Import}, nil
+		}
+	}
+	if err := i.keep(ctx, j.ID, mapping, in.body, &j.BytesTotal); err != nil {
+		return nil, err
+	}
+	j.State, j.DryRun, j.Reference, j.CreatedAt = ImportWaiting, in.DryRun, in.Reference, i.s.cfg.Now().UTC()
+	if in.Map != "" {
+		j.Map = json.RawMessage(in.Map)
+	}
+	if err := i.save(ctx, j); err != nil {
+		return nil, httpapi.Unavailable("the log did not take the import", err)
+	}
+	i.enqueue(j.ID)
+	return &accepted{Location: importLocation(j.ID), Body: j.Import}, nil
+}
+
+// keep stores the file and refuses one whose header cannot be read.
+func (i *importer) keep(ctx context.Context, id deal.ID, m dealcsv.Map, body io.Reader, size *uint64) error {
+	uploads, err := i.s.js.ObjectStore(ctx, stream.UploadsBucket)
+	if err != nil {
+		return httpapi.Unavailable("the store for uploads did not answer", err)
+	}
+	info, err := uploads.Put(ctx, jetstream.ObjectMeta{Name: id.String()}, body)
+	if err != nil {
+		return httpapi.Unavailable("the store did not take the file", err)
+	}
+	*size = info.Size
+	drop := func(problem error) error {
+		if err := uploads.Delete(ctx, id.String()); err != nil {
+			i.s.cfg.Log.Warn("refused upload stays", zap.Stringer("import", id), zap.Error(err))
+		}
+		return problem
+	}
+	if info.Size > maxUpload {
+		return drop(httpapi.NewProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the file has more than %d MiB: split it", maxUpload>>20)))
+	}
+	file, err := uploads.Get(ctx, id.String())
+	if err != nil {
+		return drop(httpapi.Unavailable("the store for uploads did not answer", err))
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	if _, err := dealcsv.NewReader(file, m); err != nil {
+		return drop(httpapi.NewProblem(http.StatusUnprocessableEntity, "the file cannot be read: "+err.Error()))
+	}
+	return nil
+}
+
+func importLocation(id deal.ID) string { return "/v1/imports/" + id.String() }
+
+type oneImport struct{ Body Import }
+
+func (i *importer) get(ctx context.Context, in *dealInput) (*oneImport, error) {
+	j, err := i.visible(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &oneImport{Body: j.Import}, nil
+}
+
+// visible loads the import for those who may see it.
+func (i *importer) visible(ctx context.Context, id deal.ID) (job, error) {
+	caller := httpapi.Caller(ctx)
+	j, err := i.load(ctx, id)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return job{}, httpapi.NotFound()
+	case err != nil:
+		return job{}, httpapi.Unavailable("the log did not answer", err)
+	case j.AssociationID != nil && caller.IsRegistrarOf(*j.AssociationID),
+		j.CompanyID != nil && (caller.ActsFor(*j.CompanyID) || caller.Role == roster.RoleOperator):
+		return j, nil
+	}
+	return job{}, httpapi.NotFound()
+}
+
+// rejects answers GET /v1/imports/{id}/rejects.
+func (i *importer) rejects(ctx context.Context, in *dealInput) (*huma.StreamResponse, error) {
+	j, err := i.visible(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if j.State != ImportDone {
+		return nil, httpapi.Conflict("the import is " + string(j.State) + ": the rejected rows are there when it is done")
+	}
+	uploads, err := i.s.js.ObjectStore(ctx, stream.UploadsBucket)
+	if err != nil {
+		return nil, httpapi.Unavailable("the store for uploads did not answer", err)
+	}
+	file, err := uploads.Get(ctx, rejectsName(in.ID))
+	if err != nil {
+		return nil, httpapi.Unavailable("the store for uploads did not answer", err)
+	}
+	return &huma.StreamResponse{Body: func(out huma.Context) {
+		defer file.Close() //nolint:errcheck // it was only read
+		out.SetHeader("Content-Type", "text/csv; charset=utf-8")
+		out.SetHeader("Content-Disposition", `attachment; filename="rejects.csv"`)
+		if _, err := io.Copy(out.BodyWriter(), file); err != nil {
+			panic(http.ErrAbortHandler) // the reader must not take half a file for a whole one
+		}
+	}}, nil
+}
+
+// load reads where the import stands. jetstream.ErrMsgNotFound when there is none.
+func (i *importer) load(ctx context.Context, id deal.ID) (job, error) {
+	records, err := i.s.js.Stream(ctx, stream.RecordsStream)
+	if err != nil {
+		return job{}, fmt.Errorf("find the records: %w", err)
+	}
+	m, err := records.GetLastMsgForSubject(ctx, stream.ImportSubject(id))
+	if err != nil {
+		return job{}, fmt.Errorf("read import %s: %w", id, err)
+	}
+	var j job
+	if err := json.Unmarshal(m.Data, &j); err != nil {
+		return job{}, fmt.Errorf("read import %s: %w", id, err)
+	}
+	return j, nil
+}
+
+func (i *importer) save(ctx context.Context, j job) error {
+	text, err := json.Marshal(j)
+	if err != nil {
+		return fmt.Errorf("write import %s: %w", j.ID, err)
+	}
+	if _, err := i.s.js.Publish(ctx, stream.ImportSubject(j.ID), text); err != nil {
+		return fmt.Errorf("write import %s: %w", j.ID, err)
+	}
+	return nil
+}

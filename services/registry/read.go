@@ -1,0 +1,159 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/httpapi"
+	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/stream"
+)
+
+type dealInput struct {
+	ID deal.ID `path:"id"`
+}
+
+// get answers GET /v1/deals/{id}.
+func (s *Service) get(ctx context.Context, in *dealInput) (*httpapi.Tagged[Deal], error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	last, err := s.log.Last(ctx, in.ID)
+	if err != nil {
+		return nil, s.problem(in.ID, err)
+	}
+	if !s.sees(httpapi.Caller(ctx), last) {
+		return nil, httpapi.NotFound()
+	}
+	return httpapi.WithTag(last.Deal.Revision, viewOf(last.Deal)), nil
+}
+
+// sees tells whether the caller may know of the deal, and leaves a line in the log when a registrar looked.
+func (s *Service) sees(p roster.Principal, last stream.Stored) bool {
+	actor, sees := actorOn(last, p)
+	if sees && actor.Company.IsZero() {
+		s.cfg.Log.Info("registrar looked", zap.Stringer("deal", last.Deal.ID), zap.Stringer("key", p.KeyID))
+	}
+	return sees
+}
+
+// HistoryEvent is one event of a deal as the API shows it.
+type HistoryEvent struct {
+	ID       string          `json:"id" doc:"<deal id>:<revision>, as in webhooks"`
+	Type     string          `json:"type" example:"dealreg.deal.won"`
+	Includes []string        `json:"includes,omitempty"`
+	Time     time.Time       `json:"time"`
+	Revision uint64          `json:"revision"`
+	Status   deal.Status     `json:"status"`
+	Actor    HistoryActor    `json:"actor"`
+	Reason   string          `json:"reason,omitempty"`
+	Changed  []HistoryChange `json:"changed" doc:"The fields of the deal that differ from the event before"`
+}
+
+// HistoryActor is who acted.
+type HistoryActor struct {
+	Role          string   `json:"role" enum:"party,registrar,system"`
+	CompanyID     *deal.ID `json:"company_id,omitempty"`
+	AssociationID *deal.ID `json:"association_id,omitempty"`
+}
+
+// HistoryChange is one field before and after; absent where the deal had no such field.
+type HistoryChange struct {
+	Field string `json:"field"`
+	From  any    `json:"from,omitempty"`
+	To    any    `json:"to,omitempty"`
+}
+
+type history struct {
+	Body struct {
+		Items []HistoryEvent `json:"items"`
+	}
+}
+
+// events answers GET /v1/deals/{id}/events: those of the deal's events that the caller may hear of.
+func (s *Service) events(ctx context.Context, in *dealInput) (*history, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	all, err := s.log.History(ctx, in.ID)
+	if err != nil {
+		return nil, s.problem(in.ID, err)
+	}
+	caller := httpapi.Caller(ctx)
+	if !s.sees(caller, all[len(all)-1]) {
+		return nil, httpapi.NotFound()
+	}
+	result := &history{}
+	result.Body.Items = []HistoryEvent{}
+	before := map[string]any{}
+	for _, e := range all {
+		after, err := fields(e.Deal)
+		if err != nil {
+			return nil, err
+		}
+		if _, sees := actorOn(e, caller); sees {
+			result.Body.Items = append(result.Body.Items, historyEvent(e, changes(before, after)))
+		}
+		before = after
+	}
+	return result, nil
+}
+
+func historyEvent(e stream.Stored, changed []HistoryChange) HistoryEvent {
+	h := HistoryEvent{
+		ID: e.ID(), Type: typeName(e.Type), Time: e.At, Revision: e.Deal.Revision, Status: e.Deal.Status, Changed: changed,
+	}
+	for _, t := range e.Includes {
+		h.Includes = append(h.Includes, typeName(t))
+	}
+	switch {
+	case e.By.IsSystem:
+		h.Actor.Role = "system"
+	case e.By.Company.IsZero():
+		h.Actor = HistoryActor{Role: "registrar", AssociationID: &e.By.Association}
+	default:
+		h.Actor = HistoryActor{Role: "party", CompanyID: &e.By.Company}
+	}
+	return h
+}
+
+func typeName(t deal.EventType) string { return "dealreg.deal." + string(t) }
+
+// fields are the deal's fields as the API names them.
+func fields(d deal.Deal) (map[string]any, error) {
+	text, err := json.Marshal(viewOf(d))
+	if err != nil {
+		return nil, err
+	}
+	var all map[string]any
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, err
+	}
+	for _, evident := range []string{"id", "revision", "updated_at", "status_since"} {
+		delete(all, evident)
+	}
+	return all, nil
+}
+
+// changes lists the fields that differ, in the order of their names.
+func changes(before, after map[string]any) []HistoryChange {
+	names := map[string]bool{}
+	for _, all := range []map[string]any{before, after} {
+		for name := range all {
+			names[name] = true
+		}
+	}
+	result := []HistoryChange{}
+	for name := range names {
+		if !reflect.DeepEqual(before[name], after[name]) {
+			result = append(result, HistoryChange{Field: name, From: before[name], To: after[name]})
+		}
+	}
+	slices.SortFunc(result, func(a, b HistoryChange) int { return cmp.Compare(a.Field, b.Field) })
+	return result
+}

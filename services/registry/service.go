@@ -1,0 +1,81 @@
+// Package registry accepts deals and moves: it authenticates, reads the deal from the log, lets the pure package deal
+// decide, adds what the decision counts for, and appends one event. It has no store of its own.
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/stream"
+)
+
+// answerWithin bounds what the log may take for one request.
+const answerWithin = 5 * time.Second
+
+// Service is the registry.
+type Service struct {
+	cfg     Config
+	log     *stream.Log
+	js      jetstream.JetStream
+	open    atomic.Bool // changes may be written
+	imports *importer
+}
+
+// New checks the configuration and wires the service. It needs no engine alive.
+func New(cfg Config) (*Service, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	log, err := stream.NewLog(cfg.NATS)
+	if err != nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	js, err := jetstream.New(cfg.NATS)
+	if err != nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	s := &Service{cfg: cfg, log: log, js: js}
+	s.imports = newImporter(s)
+	cfg.Health.Report("registry", errors.New("starting"))
+	return s, nil
+}
+
+// Run creates the streams that are missing, opens the registry when the gate does, works through imports, and blocks
+// until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		within, cancel := context.WithTimeout(ctx, answerWithin)
+		defer cancel()
+		err := stream.Ensure(within, s.js, max(s.cfg.Replicas, 1))
+		s.cfg.Health.Report("registry", err)
+		return struct{}{}, err
+	}, backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		return nil //nolint:nilerr // only the end of ctx ends the tries, and that is a normal stop
+	}
+	if s.cfg.Gate != nil {
+		s.cfg.Health.Report("registry", errors.New("waits until the projection is checked against the log"))
+		if err := s.cfg.Gate(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			s.cfg.Health.Report("registry", err)
+			s.cfg.Log.Error("registry stays closed", zap.Error(err))
+			<-ctx.Done()
+			return nil
+		}
+	}
+	s.open.Store(true)
+	s.cfg.Health.Report("registry", nil)
+	s.cfg.Log.Info("registry open")
+	s.imports.run(ctx)
+	s.open.Store(false)
+	return nil
+}

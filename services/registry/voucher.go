@@ -1,0 +1,125 @@
+package registry
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/pkg/volume"
+)
+
+// voucher makes the event that the log will hold: the decision with all that a reader needs later and may not look up.
+func voucher(r *roster.Roster, e deal.Event, before *stream.Stored, c stream.Command) stream.Event {
+	v := stream.Event{Event: e, Command: c}
+	if before != nil {
+		v.Replaces = before.Attributions
+	}
+	v.Attributions = attributions(r, e, v.Replaces)
+	v.Audience = audience(r, e, before)
+	return v
+}
+
+// attributions are what the deal counts for after the event. Only an event that settles the figures looks into the
+// roster; any other leaves them as they were.
+func attributions(r *roster.Roster, e deal.Event, before []volume.Attribution) []volume.Attribution {
+	d := e.Deal
+	if d.Status != deal.Won {
+		return nil
+	}
+	switch e.Type {
+	case deal.EventExcluded: // a registrar's act changes only the figures of its own association
+		return slices.DeleteFunc(slices.Clone(before), func(a volume.Attribution) bool { return a.Association == e.By.Association })
+	case deal.EventWon, deal.EventCorrected, deal.EventRestated:
+	default:
+		return before
+	}
+	chapters := chaptersOn(r, d.Parties, *d.WonOn)
+	var result []volume.Attribution
+	for _, id := range slices.SortedFunc(maps.Keys(chapters), deal.ID.Compare) {
+		association, known := r.Association(id)
+		if !known {
+			continue
+		}
+		a, counts := volume.Attribute(d, volume.Association{
+			ID: id, Currency: association.ReportingCurrency, YearStartsIn: time.Month(association.YearStartsIn), Chapters: chapters[id],
+		}, r.Rates())
+		if counts {
+			result = append(result, a)
+		}
+	}
+	return result
+}
+
+// chaptersOn gives, for each association, the chapter of every party that was its member on the day.
+func chaptersOn(r *roster.Roster, parties []deal.Party, day calendar.Date) map[deal.ID]map[deal.ID]deal.ID {
+	result := map[deal.ID]map[deal.ID]deal.ID{}
+	for _, p := range parties {
+		for association, period := range r.MembershipsOn(p.Company, day) {
+			if result[association] == nil {
+				result[association] = map[deal.ID]deal.ID{}
+			}
+			result[association][p.Company] = period.ChapterID
+		}
+	}
+	return result
+}
+
+// audience is who may hear of the event: every company that is or was a party, and the associations that the deal
+// belongs to. A deal belongs to the association that imported it, else to those in which at least two of its corporate
+// groups are members, else to those of the registering company; no other association learns of it.
+func audience(r *roster.Roster, e deal.Event, before *stream.Stored) stream.Audience {
+	companies, associations := map[deal.ID]bool{}, map[deal.ID]bool{}
+	for _, s := range e.Deal.Standings {
+		companies[s.Company] = true
+	}
+	if before != nil {
+		for _, s := range before.Deal.Standings {
+			companies[s.Company] = true
+		}
+		for _, a := range before.Attributions {
+			associations[a.Association] = true
+		}
+	}
+	for _, id := range belongsTo(r, e.Deal, calendar.DateOf(e.At, time.UTC)) {
+		associations[id] = true
+	}
+	return stream.Audience{
+		Companies:    slices.SortedFunc(maps.Keys(companies), deal.ID.Compare),
+		Associations: slices.SortedFunc(maps.Keys(associations), deal.ID.Compare),
+	}
+}
+
+func belongsTo(r *roster.Roster, d deal.Deal, today calendar.Date) []deal.ID {
+	if !d.ImportedBy.IsZero() {
+		return []deal.ID{d.ImportedBy}
+	}
+	day := today
+	if d.WonOn != nil {
+		day = *d.WonOn
+	}
+	groups := map[deal.ID]deal.ID{}
+	for _, p := range d.Parties {
+		groups[p.Company] = p.Group
+	}
+	var shared, own []deal.ID
+	for association, members := range chaptersOn(r, d.Parties, day) {
+		seen := map[deal.ID]bool{}
+		for company := range members {
+			seen[groups[company]] = true
+		}
+		if len(seen) >= 2 {
+			shared = append(shared, association)
+		}
+		if _, member := members[d.RegisteredBy]; member {
+			own = append(own, association)
+		}
+	}
+	if len(shared) > 0 {
+		return shared
+	}
+	return own
+}
