@@ -3,6 +3,7 @@ package dealcsv
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -60,7 +61,7 @@ func ParseMap(text []byte) (Map, error) {
 	if _, err := decoder.Token(); err != nil {
 		return Map{}, notObject
 	}
-	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // the decoder returns io.EOF itself
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return Map{}, notObject
 	}
 	if err := faults.err(); err != nil {
