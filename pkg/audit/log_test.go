@@ -40,7 +40,7 @@ type (
 )
 
 func terms(value int64, currency string, day int32, parties ...any) *dealregv1.Terms {
-	t := &dealregv1.Terms{ValueMinor: value, Currency: currency, WonOn: proto.Int32(day)}
+	t := &dealregv1.Terms{ValueMinor: value, Currency: currency, WonOn: new(day)}
 	for i := 0; i < len(parties); i += 2 {
 		id := parties[i].(audit.ID)
 		t.Parties = append(t.Parties, &dealregv1.Party{CompanyId: id[:], GroupId: id[:], ShareMinor: int64(parties[i+1].(int))})
