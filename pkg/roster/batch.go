@@ -40,6 +40,9 @@ const window = 256
 
 func batch[T any](ctx context.Context, s *Store, b Bucket, items []T, entry func(T) (slot string, value any, over *uint64)) ([]uint64, error) {
 	revisions := make([]uint64, len(items))
+	if !s.js.Conn().IsConnected() {
+		return revisions, errDisconnected
+	}
 	futures := make([]jetstream.PubAckFuture, len(items))
 	var first error
 	fail := func(err error) {

@@ -16,7 +16,17 @@ func CleanName(name string) string {
 
 // NameKey is what two names that are the same have in common: CleanName with the case folded.
 func NameKey(name string) string {
-	return norm.NFC.String(cases.Fold().String(CleanName(name)))
+	return norm.NFC.String(strings.Map(foldRune, cases.Fold().String(CleanName(name))))
+}
+
+// foldRune gives one rune for all that differ in case only. Alone it would miss ß and SS; cases.Fold alone exchanges
+// the two cases of Cherokee.
+func foldRune(r rune) rune {
+	first := r
+	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+		first = min(first, next)
+	}
+	return unicode.ToLower(first)
 }
 
 // hasControl tells whether text holds characters that no name needs: controls and the marks that turn text around.

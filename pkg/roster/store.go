@@ -34,6 +34,9 @@ func NewStore(js jetstream.JetStream) *Store {
 
 // bucket asks the server for each bucket only once.
 func (s *Store) bucket(ctx context.Context, b Bucket) (jetstream.KeyValue, error) {
+	if !s.js.Conn().IsConnected() {
+		return nil, errDisconnected // asking would only wait
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if kv := s.open[b]; kv != nil {
@@ -197,6 +200,9 @@ func (s *Store) put(ctx context.Context, b Bucket, slot string, v any, over uint
 	msg, err := message(b, slot, v, &over)
 	if err != nil {
 		return 0, err
+	}
+	if !s.js.Conn().IsConnected() {
+		return 0, errDisconnected // the client would keep the write and send it when nobody expects it any more
 	}
 	ack, err := s.js.PublishMsg(ctx, msg)
 	if err != nil {

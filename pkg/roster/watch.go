@@ -70,23 +70,19 @@ func (r *Roster) note(b Bucket, err error) {
 
 var (
 	errWatchEnded   = errors.New("the watch ended")
-	errDisconnected = errors.New("no connection to NATS")
+	errDisconnected = errors.New("NATS does not answer")
 )
 
 // followOnce reads the whole bucket and then its changes, until the connection was lost or found again, the watch
 // ends or ctx does. began tells whether the bucket was read.
 func (r *Roster) followOnce(ctx context.Context, b Bucket, status <-chan nats.Status) (began bool, err error) {
-	opening, cancel := context.WithTimeout(ctx, retryAtMost)
-	kv, err := r.js.KeyValue(opening, string(b))
-	cancel()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the watch, without waiting for a server that may be away
+	updates, err := r.open(ctx, cancel, b, status)
 	if err != nil {
-		return false, fmt.Errorf("open bucket %s: %w", b, err)
+		return false, err
 	}
-	watch, err := kv.WatchAll(ctx)
-	if err != nil {
-		return false, fmt.Errorf("watch bucket %s: %w", b, err)
-	}
-	defer func() { _ = watch.Stop() }() // it may have ended already
+	defer func() { go drain(updates) }()
 
 	var initial []jetstream.KeyValueEntry
 	for {
@@ -98,7 +94,7 @@ func (r *Roster) followOnce(ctx context.Context, b Bucket, status <-chan nats.St
 				return began, errDisconnected
 			}
 			return began, nil
-		case entry, open := <-watch.Updates():
+		case entry, open := <-updates:
 			switch {
 			case !open:
 				return began, fmt.Errorf("watch bucket %s: %w", b, errWatchEnded)
@@ -113,6 +109,47 @@ func (r *Roster) followOnce(ctx context.Context, b Bucket, status <-chan nats.St
 				initial = append(initial, entry)
 			}
 		}
+	}
+}
+
+// open begins a watch. A request that meets a change of the connection is lost, so it gives up then, and in any case
+// after a moment. The watch lives until cancel.
+func (r *Roster) open(ctx context.Context, cancel func(), b Bucket, status <-chan nats.Status) (<-chan jetstream.KeyValueEntry, error) {
+	opened := make(chan struct{})
+	gaveUp := make(chan bool, 1)
+	go func() {
+		select {
+		case <-opened:
+			gaveUp <- false
+			return
+		case <-status:
+		case <-time.After(retryAtMost):
+		}
+		cancel()
+		gaveUp <- true
+	}()
+	kv, err := r.js.KeyValue(ctx, string(b))
+	var watch jetstream.KeyWatcher
+	if err == nil {
+		watch, err = kv.WatchAll(ctx)
+	}
+	close(opened)
+	if <-gaveUp {
+		if watch != nil {
+			go drain(watch.Updates())
+		}
+		return nil, errDisconnected
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", b, err)
+	}
+	return watch.Updates(), nil
+}
+
+// drain takes what is left of a watch that was cancelled: it blocks on what nobody takes, and closes its updates when
+// it has ended.
+func drain(updates <-chan jetstream.KeyValueEntry) {
+	for range updates { //nolint:revive // nothing is left to do with them
 	}
 }
 

@@ -1,0 +1,188 @@
+package directory
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/httpapi"
+	"github.com/dealreg/dealreg/pkg/money"
+	"github.com/dealreg/dealreg/pkg/roster"
+)
+
+// Association is an association as the API shows it.
+type Association struct {
+	ID                deal.ID           `json:"id"`
+	Name              string            `json:"name"`
+	TimeZone          string            `json:"time_zone" example:"Europe/Berlin"`
+	YearStartsIn      int               `json:"year_starts_in" doc:"First month of its year, 1-12"`
+	ReportingCurrency money.Currency    `json:"reporting_currency" example:"EUR"`
+	Disclosure        roster.Disclosure `json:"disclosure" doc:"What its board sees: open, guarded or strict"`
+	CreatedAt         time.Time         `json:"created_at"`
+}
+
+func showAssociation(a roster.Association) Association {
+	return Association{a.ID, a.Name, a.TimeZone, a.YearStartsIn, a.ReportingCurrency, a.Disclosure, a.CreatedAt}
+}
+
+type newAssociation struct {
+	Name              string            `json:"name" doc:"1-200 characters"`
+	TimeZone          string            `json:"time_zone" doc:"IANA name; decides what today is" example:"Europe/Berlin"`
+	YearStartsIn      int               `json:"year_starts_in" doc:"First month of its year, 1-12" example:"1"`
+	ReportingCurrency money.Currency    `json:"reporting_currency" doc:"ISO 4217 code" example:"EUR"`
+	Disclosure        roster.Disclosure `json:"disclosure,omitempty" doc:"open, guarded (when left out) or strict"`
+}
+
+type associationPatch struct {
+	Name              httpapi.Optional[string]            `json:"name,omitempty"`
+	TimeZone          httpapi.Optional[string]            `json:"time_zone,omitempty" doc:"Fixed after the first won deal"`
+	YearStartsIn      httpapi.Optional[int]               `json:"year_starts_in,omitempty" doc:"Fixed after the first won deal"`
+	ReportingCurrency httpapi.Optional[money.Currency]    `json:"reporting_currency,omitempty" doc:"Fixed after the first won deal"`
+	Disclosure        httpapi.Optional[roster.Disclosure] `json:"disclosure,omitempty" doc:"null is guarded"`
+}
+
+func (s *Service) associationRoutes(api huma.API) {
+	tags := []string{"Associations"}
+	huma.Register(api, huma.Operation{
+		OperationID: "create-association", Method: http.MethodPost, Path: "/v1/associations", Tags: tags,
+		Summary: "Create an association", DefaultStatus: http.StatusCreated,
+	}, s.createAssociation)
+	huma.Register(api, huma.Operation{
+		OperationID: "list-associations", Method: http.MethodGet, Path: "/v1/associations", Tags: tags,
+		Summary: "List the associations that the key may see",
+	}, s.listAssociations)
+	huma.Register(api, huma.Operation{
+		OperationID: "get-association", Method: http.MethodGet, Path: "/v1/associations/{id}", Tags: tags,
+		Summary: "Get an association",
+	}, s.getAssociation)
+	huma.Register(api, huma.Operation{
+		OperationID: "patch-association", Method: http.MethodPatch, Path: "/v1/associations/{id}", Tags: tags,
+		Summary: "Change an association",
+	}, s.patchAssociation)
+}
+
+func (s *Service) createAssociation(ctx context.Context, in *struct{ Body newAssociation }) (*httpapi.Created[Association], error) {
+	if httpapi.Caller(ctx).Role != roster.RoleOperator {
+		return nil, httpapi.Forbidden("only the operator creates associations")
+	}
+	a := roster.Association{
+		ID: newID(), Name: in.Body.Name, TimeZone: in.Body.TimeZone, YearStartsIn: in.Body.YearStartsIn,
+		ReportingCurrency: in.Body.ReportingCurrency, Disclosure: in.Body.Disclosure, CreatedAt: s.cfg.Now().UTC(),
+	}.Clean()
+	if err := a.Validate().Err(); err != nil {
+		return nil, answer(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	revision, err := s.store.PutAssociation(ctx, a)
+	if err != nil {
+		return nil, answer(err)
+	}
+	s.wrote(ctx, roster.Associations, revision)
+	return httpapi.NewCreated("/v1/associations/"+a.ID.String(), revision, showAssociation(a)), nil
+}
+
+func (s *Service) listAssociations(ctx context.Context, in *struct{ httpapi.Paging }) (*httpapi.List[Association], error) {
+	caller := httpapi.Caller(ctx)
+	var seen []roster.Association
+	for _, a := range s.cfg.Roster.Associations() {
+		if s.cfg.Roster.MaySeeAssociation(caller, a.ID) {
+			seen = append(seen, a)
+		}
+	}
+	items, next, err := page(seen, in.Paging, func(a roster.Association) string { return a.ID.String() })
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.NewList(mapAll(items, showAssociation), next), nil
+}
+
+func (s *Service) getAssociation(ctx context.Context, in *struct {
+	ID deal.ID `path:"id"`
+}) (*httpapi.Tagged[Association], error) {
+	a, err := s.association(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.WithTag(a.Revision, showAssociation(a)), nil
+}
+
+// association finds an association that the caller may see; the error is a Problem.
+func (s *Service) association(ctx context.Context, id deal.ID) (roster.Association, error) {
+	a, ok := s.cfg.Roster.Association(id)
+	if !ok || !s.cfg.Roster.MaySeeAssociation(httpapi.Caller(ctx), id) {
+		return roster.Association{}, httpapi.NotFound()
+	}
+	return a, nil
+}
+
+// ownAssociation finds an association whose registrar's work the caller may do; the error is a Problem.
+func (s *Service) ownAssociation(ctx context.Context, id deal.ID) (roster.Association, error) {
+	a, err := s.association(ctx, id)
+	if err == nil && !httpapi.Caller(ctx).IsRegistrarOf(id) {
+		err = httpapi.Forbidden("only the association's registrar and the operator may change it")
+	}
+	return a, err
+}
+
+func (s *Service) patchAssociation(ctx context.Context, in *struct {
+	ID deal.ID `path:"id"`
+	httpapi.IfMatch
+	Body associationPatch
+}) (*httpapi.Tagged[Association], error) {
+	if _, err := s.ownAssociation(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	revision, err := in.Revision()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	before, err := s.store.Association(ctx, in.ID)
+	switch {
+	case err != nil:
+		return nil, answer(err)
+	case before.Revision != revision:
+		return nil, httpapi.PreconditionFailed(before.Revision)
+	}
+	after := before
+	in.Body.Name.Apply(&after.Name)
+	in.Body.TimeZone.Apply(&after.TimeZone)
+	in.Body.YearStartsIn.Apply(&after.YearStartsIn)
+	in.Body.ReportingCurrency.Apply(&after.ReportingCurrency)
+	in.Body.Disclosure.Apply(&after.Disclosure)
+	after = after.Clean()
+	if err := after.Validate().Err(); err != nil {
+		return nil, answer(err)
+	}
+	if !after.SameYears(before) {
+		if err := s.mayChangeYears(ctx, in.ID); err != nil {
+			return nil, err
+		}
+	}
+	after.Revision, err = s.store.PutAssociation(ctx, after)
+	if err != nil {
+		return nil, answer(err)
+	}
+	s.wrote(ctx, roster.Associations, after.Revision)
+	return httpapi.WithTag(after.Revision, showAssociation(after)), nil
+}
+
+// mayChangeYears refuses to move what was counted already.
+func (s *Service) mayChangeYears(ctx context.Context, association deal.ID) error {
+	won := true
+	if s.cfg.HasWonDeals != nil {
+		var err error
+		if won, err = s.cfg.HasWonDeals(ctx, association); err != nil {
+			return httpapi.Unavailable("it cannot be told now whether the association has a won deal", err)
+		}
+	}
+	if won {
+		return httpapi.Conflict("time_zone, year_starts_in and reporting_currency are fixed after the first won deal: leave them as they are")
+	}
+	return nil
+}

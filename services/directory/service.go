@@ -1,0 +1,156 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/httpapi"
+	"github.com/dealreg/dealreg/pkg/roster"
+)
+
+const (
+	prepareWithin = 5 * time.Second        // then once more: a request that met the end of a connection is lost
+	answerWithin  = 3 * time.Second        // a write that takes longer is answered with 503
+	seenWithin    = 500 * time.Millisecond // how long an answer waits until the roster shows the write
+)
+
+// Service is the directory.
+type Service struct {
+	cfg   Config
+	store *roster.Store
+	// turn lets one request at a time check that a domain, an LEI or a place in a tree is free, and take it. Several
+	// directories at once may still both take it; the roster then finds nobody by that domain.
+	turn chan struct{}
+}
+
+// New checks the configuration. It needs no server.
+func New(cfg Config) (*Service, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	return &Service{cfg: cfg, store: roster.NewStore(cfg.JetStream), turn: make(chan struct{}, 1)}, nil
+}
+
+// Run makes the buckets and the operator's first key, as soon as there is a server, and blocks until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := s.prepare(ctx)
+		if s.cfg.Health != nil {
+			s.cfg.Health.Report("directory buckets", err)
+		}
+		return struct{}{}, err
+	}, backoff.WithMaxElapsedTime(0), backoff.WithBackOff(pause()))
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("prepare the directory: %w", err)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func pause() backoff.BackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval = 50*time.Millisecond, 2*time.Second
+	return b
+}
+
+func (s *Service) prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, prepareWithin)
+	defer cancel()
+	if !s.cfg.JetStream.Conn().IsConnected() {
+		return errors.New("no connection to NATS")
+	}
+	if err := roster.CreateBuckets(ctx, s.cfg.JetStream, s.cfg.Replicas); err != nil {
+		return err
+	}
+	if s.cfg.Announce == nil {
+		return nil
+	}
+	token, created, err := s.store.EnsureOperator(ctx, newID(), s.cfg.Now(), s.cfg.Pepper)
+	if err != nil {
+		return fmt.Errorf("make the operator's key: %w", err)
+	}
+	if created {
+		s.cfg.Announce(token)
+	}
+	return nil
+}
+
+// Routes registers the operations.
+func (s *Service) Routes(api huma.API) {
+	s.associationRoutes(api)
+	s.chapterRoutes(api)
+	s.companyRoutes(api)
+	s.memberRoutes(api)
+	s.keyRoutes(api)
+	s.rateRoutes(api)
+}
+
+// takeTurn waits for the turn; call the result when done.
+func (s *Service) takeTurn(ctx context.Context) (func(), error) {
+	select {
+	case s.turn <- struct{}{}:
+		return func() { <-s.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// wrote waits a moment until readers of this process see the write. The write stands whatever happens here.
+func (s *Service) wrote(ctx context.Context, b roster.Bucket, revision uint64) {
+	ctx, cancel := context.WithTimeout(ctx, seenWithin)
+	defer cancel()
+	_ = s.cfg.Roster.WaitFor(ctx, b, revision)
+}
+
+// answer makes of a store's error what the client should know.
+func answer(err error) error {
+	var (
+		conflict *roster.ConflictError
+		problem  *httpapi.Problem
+		invalid  deal.Invalid
+	)
+	switch {
+	case errors.As(err, &problem):
+		return problem
+	case errors.As(err, &invalid):
+		return httpapi.Invalid(invalid)
+	case errors.As(err, &conflict):
+		return httpapi.PreconditionFailed(conflict.Current)
+	case errors.Is(err, roster.ErrNotFound):
+		return httpapi.NotFound()
+	default:
+		return httpapi.Unavailable("the directory's store does not answer", err)
+	}
+}
+
+// newID is a UUIDv7, so that the order of IDs is the order in which things were made.
+func newID() deal.ID { return deal.ID(uuid.Must(uuid.NewV7())) }
+
+// page cuts one page out of items that are in the order of their positions.
+func page[T any](items []T, p httpapi.Paging, position func(T) string) ([]T, string, error) {
+	after, err := p.Position()
+	if err != nil {
+		return nil, "", err
+	}
+	first := 0
+	for first < len(items) && after != "" && position(items[first]) <= after {
+		first++
+	}
+	cut, next := httpapi.CutPage(items[first:], p.Limit, position)
+	return cut, next, nil
+}
+
+func mapAll[A, B any](as []A, f func(A) B) []B {
+	bs := make([]B, len(as))
+	for i, a := range as {
+		bs[i] = f(a)
+	}
+	return bs
+}
