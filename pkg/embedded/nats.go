@@ -1,0 +1,197 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/lifecycle"
+)
+
+const (
+	// natsReadyWithin bounds the start of the server; it reads its streams first, about a second per million deals.
+	natsReadyWithin = 2 * time.Minute
+	// natsMaxMemory bounds JetStream's memory storage, which dealreg does not use for data.
+	natsMaxMemory = 64 << 20
+	// natsCheckEvery is how often Run looks whether JetStream is still enabled.
+	natsCheckEvery = time.Second
+)
+
+// NATSConfig says where the broker keeps its data. Only Dir must be set.
+type NATSConfig struct {
+	Dir string // made when missing; one process at a time
+	// Port on which the server listens on 127.0.0.1, where everyone on this machine may then connect.
+	// 0: it does not listen, only this process reaches it.
+	Port   int
+	Log    *zap.Logger       // nil: no logs
+	Health *lifecycle.Health // nil: nobody asks. Run reports as "nats".
+}
+
+// NATS is a broker inside this process. It syncs every message to disk before it acknowledges it.
+type NATS struct {
+	cfg  NATSConfig
+	lock *os.File
+
+	mu     sync.Mutex
+	server *server.Server // nil after Stop
+}
+
+// StartNATS starts the broker and returns when JetStream answers. It fails when another process uses cfg.Dir.
+func StartNATS(cfg NATSConfig) (*NATS, error) {
+	if cfg.Log == nil {
+		cfg.Log = zap.NewNop()
+	}
+	if cfg.Health == nil {
+		cfg.Health = lifecycle.NewHealth()
+	}
+	lock, err := ownDir(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("nats: %w", err)
+	}
+	s, err := startServer(cfg)
+	if err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("nats: %w", err)
+	}
+	return &NATS{cfg: cfg, lock: lock, server: s}, nil
+}
+
+func startServer(cfg NATSConfig) (*server.Server, error) {
+	s, err := server.NewServer(&server.Options{
+		ServerName:             "dealreg",
+		Host:                   Loopback,
+		Port:                   cfg.Port,
+		DontListen:             cfg.Port == 0,
+		JetStream:              true,
+		StoreDir:               cfg.Dir,
+		SyncAlways:             true,
+		JetStreamMaxMemory:     natsMaxMemory,
+		JetStreamMaxStore:      -1, // the disk is the limit
+		DisableJetStreamBanner: true,
+		NoSigs:                 true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.SetLogger(natsLog{cfg.Log.Sugar()}, false, false)
+	s.Start()
+	if !s.ReadyForConnections(natsReadyWithin) || !s.JetStreamEnabled() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, fmt.Errorf("the server in %s does not start; the log tells why", cfg.Dir)
+	}
+	return s, nil
+}
+
+// InProcessConn lets clients connect without a socket. It makes NATS a nats.InProcessConnProvider that reaches the
+// present server, so that clients come back by themselves after Restart.
+func (n *NATS) InProcessConn() (net.Conn, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.server == nil {
+		return nil, errors.New("nats: the embedded server is stopped")
+	}
+	return n.server.InProcessConn()
+}
+
+// Connect returns a client of this broker. It reconnects for ever unless opts say otherwise; the caller closes it
+// before Stop.
+func (n *NATS) Connect(opts ...nats.Option) (*nats.Conn, error) {
+	defaults := []nats.Option{
+		nats.InProcessServer(n),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(50 * time.Millisecond),
+		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond),
+	}
+	return nats.Connect("", append(defaults, opts...)...)
+}
+
+// Run blocks until ctx ends and then stops the broker. The server disables JetStream when its disk is full or refuses
+// a write, and does not enable it again by itself: Run restarts it until it can work and reports to Health meanwhile.
+func (n *NATS) Run(ctx context.Context) error {
+	defer n.Stop()
+	tick := time.NewTicker(natsCheckEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if n.enabled() {
+			continue
+		}
+		n.cfg.Health.Report("nats", errors.New("the store is disabled: its disk is full or refuses writes"))
+		_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, n.Restart() },
+			backoff.WithMaxElapsedTime(0),
+			backoff.WithNotify(func(err error, next time.Duration) {
+				n.cfg.Log.Warn("broker not started again", zap.Error(err), zap.Duration("next_try_in", next))
+			}))
+		if err != nil {
+			return nil //nolint:nilerr // ctx has ended
+		}
+		n.cfg.Health.Report("nats", nil)
+	}
+}
+
+func (n *NATS) enabled() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.server == nil || n.server.JetStreamEnabled()
+}
+
+// Restart stops the server and starts it again on the same data. Clients made by Connect come back by themselves.
+// After an error there is no server until another Restart succeeds.
+func (n *NATS) Restart() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.lock == nil {
+		return errors.New("nats: the embedded server is stopped")
+	}
+	n.shutdown()
+	s, err := startServer(n.cfg)
+	if err != nil {
+		return fmt.Errorf("nats: %w", err)
+	}
+	n.server = s
+	n.cfg.Log.Info("broker started again")
+	return nil
+}
+
+// Stop ends the broker and returns when its files are closed. It may be called more than once.
+func (n *NATS) Stop() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.shutdown()
+	if n.lock != nil {
+		_ = n.lock.Close()
+		n.lock = nil
+	}
+}
+
+func (n *NATS) shutdown() {
+	if n.server != nil {
+		n.server.Shutdown()
+		n.server.WaitForShutdown()
+		n.server = nil
+	}
+}
+
+// natsLog passes on what the server warns of. Its notices and traces are dropped.
+type natsLog struct{ log *zap.SugaredLogger }
+
+func (natsLog) Noticef(string, ...any)           {}
+func (l natsLog) Warnf(format string, v ...any)  { l.log.Warnf("nats: "+format, v...) }
+func (l natsLog) Errorf(format string, v ...any) { l.log.Errorf("nats: "+format, v...) }
+func (l natsLog) Fatalf(format string, v ...any) { l.log.Errorf("nats: "+format, v...) }
+func (natsLog) Debugf(string, ...any)            {}
+func (natsLog) Tracef(string, ...any)            {}

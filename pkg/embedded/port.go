@@ -1,0 +1,33 @@
+package embedded
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+// Loopback is the only address on which the embedded engines listen.
+const Loopback = "127.0.0.1"
+
+// Ports from firstPort up to but not including lastPort lie below the range from which systems take the local ports of
+// outgoing connections, so that no such connection can take a port between its choice and its use.
+const (
+	firstPort = 20000
+	lastPort  = 32000
+)
+
+// FreePort returns a TCP port in 20000..31999 on which nothing listens on the loopback interface. It does not reserve
+// it: another process may take it before the caller does.
+func FreePort() (int, error) {
+	var err error
+	for range 100 {
+		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // a port is no secret
+		var l net.Listener
+		l, err = net.Listen("tcp", net.JoinHostPort(Loopback, strconv.Itoa(port))) //nolint:noctx // answers at once
+		if err == nil {
+			return port, l.Close()
+		}
+	}
+	return 0, fmt.Errorf("no free port in %d..%d: %w", firstPort, lastPort-1, err)
+}
