@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -96,3 +98,27 @@ func (o Optional[T]) Apply(target *T) {
 		*target = o.Value
 	}
 }
+
+var typePath = regexp.MustCompile(`(?:[\w.-]+/)*(\w+)\.(\w+)`)
+
+// schemaName names a type in the API document by its package and name, because services of one process share the
+// document and may all have a Company: directory.Company is DirectoryCompany, Page[directory.Company] is
+// PageDirectoryCompany. This package's own types go without its name.
+func schemaName(t reflect.Type, hint string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Name() == "" || t.PkgPath() == "" {
+		return huma.DefaultSchemaNamer(t, hint)
+	}
+	var name strings.Builder
+	for _, m := range typePath.FindAllStringSubmatch(t.PkgPath()+"."+strings.NewReplacer("[", " ", "]", " ", ",", " ").Replace(t.Name()), -1) {
+		if m[1] != "httpapi" {
+			name.WriteString(capital(m[1]))
+		}
+		name.WriteString(capital(m[2]))
+	}
+	return name.String()
+}
+
+func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }

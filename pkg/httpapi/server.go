@@ -93,6 +93,7 @@ func (s *Server) apiConfig() huma.Config {
 			op.MaxBodyBytes = MaxBodyBytes // huma has no limit of its own for raw bodies
 		}
 	})
+	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	describeOwnTypes(c.Components.Schemas)
 	return c
 }

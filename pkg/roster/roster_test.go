@@ -209,7 +209,11 @@ func TestRoster_FollowsAgainAfterTheServerWasAway(t *testing.T) {
 
 	store := roster.NewStore(js)
 	before := company("Before", "")
-	if _, err := store.PutCompany(ctx, before); err != nil {
+	seen, err := store.PutCompany(ctx, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.WaitFor(ctx, roster.Companies, seen); err != nil {
 		t.Fatal(err)
 	}
 	server.Stop()
