@@ -32,8 +32,8 @@ type answer struct {
 func (s *Service) change(
 	ctx context.Context, id deal.ID, revision uint64, r request, build func(deal.Deal) (deal.Command, error),
 ) (answer, error) {
-	if !s.open.Load() {
-		return answer{}, httpapi.Unavailable("the registry is not open yet", nil)
+	if err := s.isOpen(); err != nil {
+		return answer{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()

@@ -108,7 +108,7 @@ type importInput struct {
 	Association deal.ID `query:"association_id" doc:"A registrar imports history into this association"`
 	Map         string  `query:"map" maxLength:"8192" doc:"JSON object that renames columns and sets constants"`
 	DryRun      bool    `query:"dry_run" doc:"Check every row and write nothing"`
-	Reference   string  `query:"reference" maxLength:"200" doc:"The documents on which the registrar attests"`
+	Reference   string  `query:"reference" maxLength:"200" doc:"The documents on which the registrar attests; required with association_id"`
 	Key         string  `header:"Idempotency-Key" maxLength:"128" doc:"The same key gives the same import"`
 
 	body io.Reader
@@ -142,15 +142,18 @@ func (i *importer) create(ctx context.Context, in *importInput) (*accepted, erro
 	default:
 		return nil, httpapi.InvalidParameter("association_id", "is missing: name the association into which the deals go")
 	}
-	mapping, err := dealcsv.ParseMap([]byte(in.Map))
+	if j.AssociationID != nil && in.Reference == "" {
+		return nil, httpapi.InvalidParameter("reference", "is missing: name the documents on which the registrar attests these deals")
+	}
+	mapping, err := readMap([]byte(in.Map))
 	if err != nil {
 		return nil, httpapi.InvalidParameter("map", err.Error())
 	}
 	if mapping.CreateCompanies && j.AssociationID == nil {
 		return nil, httpapi.InvalidParameter("map", "create_companies is for registrars: leave it out, and ask yours to add the companies")
 	}
-	if !i.s.open.Load() {
-		return nil, httpapi.Unavailable("the registry is not open yet", nil)
+	if err := i.s.isOpen(); err != nil {
+		return nil, err
 	}
 	j.ID = deal.ID(uuid.Must(uuid.NewV7()))
 	if in.Key != "" {
@@ -171,6 +174,14 @@ func (i *importer) create(ctx context.Context, in *importInput) (*accepted, erro
 	}
 	i.enqueue(j.ID)
 	return &accepted{Location: importLocation(j.ID), Body: j.Import}, nil
+}
+
+// readMap reads a map file's text; without one the columns have our own names.
+func readMap(text []byte) (dealcsv.Map, error) {
+	if len(text) == 0 {
+		return dealcsv.Map{}, nil
+	}
+	return dealcsv.ParseMap(text)
 }
 
 // keep stores the file and refuses one whose header cannot be read.

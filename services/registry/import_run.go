@@ -157,7 +157,7 @@ func (i *importer) rows(ctx context.Context, j *job) error {
 		return fmt.Errorf("open the upload: %w", err)
 	}
 	defer file.Close() //nolint:errcheck // it was only read
-	mapping, err := dealcsv.ParseMap(j.Map)
+	mapping, err := readMap(j.Map)
 	if err != nil {
 		return &fileFault{err}
 	}

@@ -29,8 +29,8 @@ func (s *Service) readLog(ctx context.Context, in *logInput) (*huma.StreamRespon
 	if !caller.IsAuditorOf(deal.ID{}) {
 		return nil, httpapi.NotFound()
 	}
-	if !s.open.Load() {
-		return nil, httpapi.Unavailable("the registry is not open yet", nil)
+	if err := s.isOpen(); err != nil {
+		return nil, err
 	}
 	s.cfg.Log.Info("auditor reads the log", zap.Stringer("key", caller.KeyID), zap.Uint64("from", in.From))
 	return &huma.StreamResponse{Body: func(out huma.Context) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
@@ -32,16 +33,23 @@ type registerInput struct {
 
 // registered is the answer of a registration: 201, or 200 for a replay of the same request.
 type registered struct {
-	httpapi.Created[Deal]
+	Status   int
+	Location string `header:"Location" doc:"The address of the deal"`
+	ETag     string `header:"ETag" doc:"The revision, for If-Match"`
+	Replayed string `header:"Idempotency-Replayed" doc:"true when an earlier request with this key registered the deal"`
 	Sequence uint64 `header:"Dealreg-Sequence" doc:"Position of the event in the log: a report with as_of_sequence at least this holds it"`
+	Body     Deal
 }
 
 func answerRegistered(first stream.Stored, replayed bool) *registered {
-	make := httpapi.NewCreated[Deal]
-	if replayed {
-		make = httpapi.NewReplayed[Deal]
+	m := answerMoved(answer{Stored: first, replayed: replayed})
+	r := &registered{
+		Status: http.StatusCreated, Location: location(first.Deal.ID), ETag: m.ETag, Replayed: m.Replayed, Sequence: m.Sequence, Body: m.Body,
 	}
-	return &registered{Created: *make(location(first.Deal.ID), first.Deal.Revision, viewOf(first.Deal)), Sequence: first.Sequence}
+	if replayed {
+		r.Status = http.StatusOK
+	}
+	return r
 }
 
 // register answers POST /v1/deals.
@@ -50,8 +58,8 @@ func (s *Service) register(ctx context.Context, in *registerInput) (*registered,
 	if caller.Company.IsZero() || !caller.ActsFor(caller.Company) {
 		return nil, httpapi.Forbidden("only a key of a company registers a deal; a registrar imports history with POST /v1/imports/deals")
 	}
-	if !s.open.Load() {
-		return nil, httpapi.Unavailable("the registry is not open yet", nil)
+	if err := s.isOpen(); err != nil {
+		return nil, err
 	}
 	hash, err := requestHash(deal.Register, in.Body)
 	if err != nil {

@@ -6,13 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/stream"
 )
 
@@ -24,7 +24,7 @@ type Service struct {
 	cfg     Config
 	log     *stream.Log
 	js      jetstream.JetStream
-	open    atomic.Bool // changes may be written
+	opened  chan struct{} // closed once changes may be written
 	imports *importer
 }
 
@@ -41,7 +41,7 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
-	s := &Service{cfg: cfg, log: log, js: js}
+	s := &Service{cfg: cfg, log: log, js: js, opened: make(chan struct{})}
 	s.imports = newImporter(s)
 	cfg.Health.Report("registry", errors.New("starting"))
 	return s, nil
@@ -72,10 +72,22 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		}
 	}
-	s.open.Store(true)
+	close(s.opened)
 	s.cfg.Health.Report("registry", nil)
 	s.cfg.Log.Info("registry open")
 	s.imports.run(ctx)
-	s.open.Store(false)
 	return nil
+}
+
+// Opened is closed once the registry takes changes.
+func (s *Service) Opened() <-chan struct{} { return s.opened }
+
+// isOpen is nil once the registry takes changes, else the Problem that says it does not yet.
+func (s *Service) isOpen() error {
+	select {
+	case <-s.opened:
+		return nil
+	default:
+		return httpapi.Unavailable("the registry is not open yet", nil)
+	}
 }
