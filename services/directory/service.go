@@ -77,6 +77,7 @@ func (s *Service) prepare(ctx context.Context) error {
 		return fmt.Errorf("make the operator's key: %w", err)
 	}
 	if created {
+		s.cfg.Log.Info("first operator's key made")
 		s.cfg.Announce(token)
 	}
 	return nil
