@@ -1,0 +1,86 @@
+// Package warehousetest gives each test a database of its own on the real engine.
+package warehousetest
+
+import (
+	"context"
+	"crypto/rand"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/dealreg/dealreg/pkg/embedded/embeddedtest"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+)
+
+// New gives an empty warehouse with its schema, dropped when the test ends.
+func New(t testing.TB) *warehouse.Warehouse {
+	t.Helper()
+	w := Open(t, DSN(t))
+	if err := w.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// Open opens the warehouse at the DSN until the test ends, which drops its database.
+func Open(t testing.TB, dsn string) *warehouse.Warehouse {
+	t.Helper()
+	w, err := warehouse.Open(warehouse.Config{DSN: dsn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// The test's own context has ended.
+		if err := w.Drop(context.WithoutCancel(t.Context())); err != nil {
+			t.Errorf("drop the test's database: %v", err)
+		}
+		_ = w.Close()
+	})
+	return w
+}
+
+// Exec runs a statement that the warehouse itself has no need of.
+func Exec(t testing.TB, dsn, statement string, values ...any) {
+	t.Helper()
+	if err := connect(t, dsn).Exec(t.Context(), statement, values...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Rows counts the rows of deal_events as they lie there, each copy of a sequence for itself.
+func Rows(t testing.TB, dsn string) uint64 {
+	t.Helper()
+	var rows uint64
+	if err := connect(t, dsn).QueryRow(t.Context(), "SELECT count() FROM deal_events").Scan(&rows); err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func connect(t testing.TB, dsn string) clickhouse.Conn {
+	t.Helper()
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// DSN names a database that does not exist yet on the engine that the tests of the process share. The package's
+// TestMain is embeddedtest.Main.
+func DSN(t testing.TB) string {
+	t.Helper()
+	dsn, err := url.Parse(embeddedtest.ClickHouse(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn.Path = "/test_" + strings.ToLower(rand.Text())
+	return dsn.String()
+}
