@@ -13,7 +13,7 @@ import (
 	"github.com/dealreg/dealreg/pkg/httpapi"
 )
 
-func yesterday() string { return calendar.DateOf(time.Now().AddDate(0, 0, -1), time.UTC).String() }
+func yesterday() string { return calendar.DateOf(now(), time.UTC).AddDays(-1).String() }
 
 func TestRegistry_TakesADealToWonOnceEveryPartyAttested(t *testing.T) {
 	t.Parallel()
@@ -238,7 +238,7 @@ func TestRegistry_NamesFieldAndRemedyOfBadInput(t *testing.T) {
 	}
 	d := w.register("good", registration(w.a, w.b))
 	d = w.move(w.b, d, "accept", object{}, http.StatusOK)
-	tomorrow := calendar.DateOf(time.Now().AddDate(0, 0, 2), time.UTC).String()
+	tomorrow := calendar.DateOf(now(), time.UTC).AddDays(2).String()
 	r := w.send(w.keys[w.a], http.MethodPost, location(d.ID)+"/propose", object{"won_on": tomorrow}, "If-Match", httpapi.ETag(d.Revision), "Idempotency-Key", "p")
 	if r.status != 422 || !strings.Contains(r.text, `"/won_on"`) || !strings.Contains(r.text, "future") {
 		t.Errorf("a day in the future: %d %s", r.status, r.text)

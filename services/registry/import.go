@@ -208,7 +208,7 @@ func (i *importer) keep(ctx context.Context, id deal.ID, m dealcsv.Map, body io.
 	if err != nil {
 		return drop(httpapi.Unavailable("the store for uploads did not answer", err))
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	if _, err := dealcsv.NewReader(file, m); err != nil {
 		return drop(httpapi.NewProblem(http.StatusUnprocessableEntity, "the file cannot be read: "+err.Error()))
 	}
@@ -261,7 +261,7 @@ func (i *importer) rejects(ctx context.Context, in *dealInput) (*huma.StreamResp
 		return nil, httpapi.Unavailable("the store for uploads did not answer", err)
 	}
 	return &huma.StreamResponse{Body: func(out huma.Context) {
-		defer file.Close() //nolint:errcheck // it was only read
+		defer file.Close()
 		out.SetHeader("Content-Type", "text/csv; charset=utf-8")
 		out.SetHeader("Content-Disposition", `attachment; filename="rejects.csv"`)
 		if _, err := io.Copy(out.BodyWriter(), file); err != nil {

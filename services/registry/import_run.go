@@ -120,8 +120,7 @@ func (i *importer) work(ctx context.Context, id deal.ID) {
 			return struct{}{}, nil
 		}
 		err = i.rows(ctx, &j)
-		var fault *fileFault
-		if errors.As(err, &fault) {
+		if fault, ok := errors.AsType[*fileFault](err); ok {
 			j.State, j.Error = ImportFailed, fault.Error()
 			err = nil
 		}
@@ -156,7 +155,7 @@ func (i *importer) rows(ctx context.Context, j *job) error {
 	if err != nil {
 		return fmt.Errorf("open the upload: %w", err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	mapping, err := readMap(j.Map)
 	if err != nil {
 		return &fileFault{err}
@@ -171,7 +170,7 @@ func (i *importer) rows(ctx context.Context, j *job) error {
 	go func() {
 		_, err := uploads.Put(ctx, jetstream.ObjectMeta{Name: rejectsName(j.ID)}, out)
 		stored <- err
-		out.CloseWithError(err) //nolint:errcheck,gosec // never fails
+		out.CloseWithError(err)
 	}()
 	j.begin()
 	rejects := dealcsv.NewRejectWriter(in, reader.Header())
@@ -179,7 +178,7 @@ func (i *importer) rows(ctx context.Context, j *job) error {
 	if err == nil {
 		err = rejects.Flush()
 	}
-	in.CloseWithError(err) //nolint:errcheck,gosec // never fails
+	in.CloseWithError(err)
 	if putErr := <-stored; err == nil && putErr != nil {
 		err = fmt.Errorf("store the rejected rows: %w", putErr)
 	}

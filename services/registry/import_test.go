@@ -107,8 +107,8 @@ func TestImport_DryRunWritesNothing(t *testing.T) {
 	if state.Registered != 3 || state.Rejected != 3 || state.LastSequence != 0 {
 		t.Errorf("%+v", state)
 	}
-	if real := w.imported(w.registrar, quirks, quirksMap); real.Registered != 3 || real.Companies != 4 {
-		t.Errorf("after the dry run: %+v", real)
+	if wet := w.imported(w.registrar, quirks, quirksMap); wet.Registered != 3 || wet.Companies != 4 {
+		t.Errorf("after the dry run: %+v", wet)
 	}
 }
 

@@ -103,8 +103,7 @@ func (s *Service) registerNew(ctx context.Context, id deal.ID, body Registration
 	var faults deal.Invalid
 	details := body.details(&faults)
 	terms, err := readTerms(s.cfg.Roster, body.Value, body.Parties, nil, actor.Company)
-	var bad deal.Invalid
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[deal.Invalid](err); ok {
 		faults = append(faults, bad...)
 	}
 	if len(faults) > 0 {

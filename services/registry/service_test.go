@@ -45,6 +45,9 @@ type world struct {
 	board       string
 }
 
+// now is the time of every test.
+func now() time.Time { return time.Date(2026, time.March, 2, 12, 0, 0, 0, time.UTC) }
+
 var pepper = bytes.Repeat([]byte{7}, 32)
 
 func newID() deal.ID { return deal.ID(uuid.Must(uuid.NewV7())) }
@@ -58,14 +61,14 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{t: t, nc: nc, association: newID(), keys: map[deal.ID]string{}}
 	store, health := roster.NewStore(js), lifecycle.NewHealth()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // outlives the test by its clean-up
 	t.Cleanup(cancel)
 	if err := roster.CreateBuckets(ctx, js, 1); err != nil {
 		t.Fatal(err)
 	}
 	people := roster.New(js, zap.NewNop(), health)
 	w.service, err = New(Config{
-		Log: zap.NewNop(), NATS: nc, Roster: people, Store: store, Finder: warehousetest.New(t), Health: health, Now: time.Now,
+		Log: zap.NewNop(), NATS: nc, Roster: people, Store: store, Finder: warehousetest.New(t), Health: health, Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +129,7 @@ func (w *world) fill(ctx context.Context, store *roster.Store, people *roster.Ro
 		must(store.PutMembership(ctx, roster.Membership{AssociationID: w.association, CompanyID: *id, Periods: []roster.Period{period}}))
 	}
 	issue := func(scope roster.Scope) string {
-		key, token, err := store.Issue(ctx, newID(), scope, time.Now(), pepper)
+		key, token, err := store.Issue(ctx, newID(), scope, now(), pepper)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -201,7 +204,7 @@ func (w *world) send(key, method, path string, body any, headers ...string) repl
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // it was only read
+	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		w.t.Fatal(err)
