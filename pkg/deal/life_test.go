@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -202,20 +201,27 @@ func TestLife_IsACopy(t *testing.T) {
 	}
 }
 
-func TestDiagram_IsTheGoldenFile(t *testing.T) {
+func TestDiagram_IsTheOneInTheReadme(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join("testdata", "life.mmd")
-	if *update {
-		if err := os.WriteFile(path, []byte(deal.Diagram()), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
+	const path, begin, end = "../../README.md", "<!-- life -->\n", "<!-- /life -->"
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := deal.Diagram(); got != string(want) {
-		t.Errorf("the table was changed: run go test ./pkg/deal -update and look at the difference\n%s", got)
+	before, rest, begun := strings.Cut(string(text), begin)
+	got, after, ended := strings.Cut(rest, end)
+	if !begun || !ended {
+		t.Fatalf("the README has no place %q ... %q for the diagram", begin, end)
+	}
+	want := "```mermaid\n" + deal.Diagram() + "```\n"
+	if *update {
+		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if got != want {
+		t.Errorf("the table was changed: run go test ./pkg/deal -update and look at the difference\n%s", want)
 	}
 }
 
