@@ -98,7 +98,7 @@ func (d Draft) message() *nats.Msg {
 }
 
 // Append writes the event and returns its sequence once it is on the disk. Errors are ErrConflict and ErrUnknown. When
-// a former try of the same command did get through, that counts as success.
+// a former try of the same command did get through, that counts as success; to find it takes up to two seconds after ctx.
 func (l *Log) Append(ctx context.Context, d Draft) (uint64, error) {
 	ack, err := l.js.PublishMsg(ctx, d.message(), jetstream.WithExpectStream(DealsStream))
 	if err == nil {
@@ -142,16 +142,20 @@ func isConflict(err error) bool {
 }
 
 // AppendBatch writes up to 1,000 events of different deals, all or none. Errors are ErrConflict, when any deal has an
-// event that its draft does not know, and ErrUnknown; after either, append the drafts singly.
+// event that its draft does not know or comes twice, and ErrUnknown; after either, append the drafts singly.
 func (l *Log) AppendBatch(ctx context.Context, drafts []Draft) error {
 	if len(drafts) > maxBatch {
 		return fmt.Errorf("a batch of %d events: at most %d", len(drafts), maxBatch)
+	}
+	if len(drafts) == 0 {
+		return nil
 	}
 	messages := make([]*nats.Msg, len(drafts))
 	for i, d := range drafts {
 		messages[i] = d.message()
 	}
-	_, err := jetstreamext.PublishMsgBatch(ctx, l.js, messages)
+	// Without flow control only the commit waits, as long as ctx does; an answer to the first message has a time of its own.
+	_, err := jetstreamext.PublishMsgBatch(ctx, l.js, messages, jetstreamext.BatchFlowControl{})
 	if err != nil && isConflict(err) {
 		return fmt.Errorf("%w: %w", ErrConflict, err)
 	}
@@ -205,7 +209,7 @@ func (l *Log) get(ctx context.Context, request getRequest) (Stored, error) {
 	}
 	answer, err := l.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+DealsStream, body)
 	if err != nil {
-		return Stored{}, fmt.Errorf("read the log: %w", err)
+		return Stored{}, fmt.Errorf("read the log: %w: %w", ErrUnknown, err)
 	}
 	var response struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -235,7 +239,8 @@ func stored(sequence uint64, payload []byte) (Stored, error) {
 }
 
 // Latest reads the latest event of each deal by direct get, which a replica may answer with an older state: for lists
-// and for finding what is there already, never for a decision. Deals without an event are left out.
+// and for finding what is there already, never for a decision. Deals without an event are left out. ErrUnknown when the
+// answer is not whole.
 func (l *Log) Latest(ctx context.Context, ids []deal.ID) (map[deal.ID]Stored, error) {
 	found := make(map[deal.ID]Stored, len(ids))
 	for start := 0; start < len(ids); start += maxBatch {
@@ -248,31 +253,39 @@ func (l *Log) Latest(ctx context.Context, ids []deal.ID) (map[deal.ID]Stored, er
 		if err != nil {
 			return nil, fmt.Errorf("read the log: %w", err)
 		}
+		answered, complete := 0, false // the messages end without an error when the server falls silent
 		for m, err := range messages {
 			if errors.Is(err, jetstreamext.ErrNoMessages) {
+				complete = answered == 0 // later it says that a message cannot be read
 				break
 			}
 			if err != nil {
-				return nil, fmt.Errorf("read the log: %w", err)
+				return nil, fmt.Errorf("read the log: %w: %w", ErrUnknown, err)
 			}
+			answered++
+			complete = m.Header.Get("Nats-Num-Pending") == "0"
 			s, err := stored(m.Sequence, m.Data)
 			if err != nil {
 				return nil, err
 			}
 			found[s.Deal.ID] = s
 		}
+		if !complete {
+			return nil, fmt.Errorf("read the latest events of %d deals: %w", len(some), ErrUnknown)
+		}
 	}
 	return found, nil
 }
 
 // Read gives every message of the log from a sequence to the last that there was when it began, in order, with the
-// payload as stored. It ends with the first error of fn.
+// payload as stored. It ends with the first error of fn, and with an error where a sequence is missing: the store is
+// damaged there.
 func (l *Log) Read(ctx context.Context, from uint64, fn func(sequence uint64, subject string, payload []byte) error) error {
 	s, err := l.js.Stream(ctx, DealsStream)
 	if err != nil {
 		return fmt.Errorf("find the log: %w", err)
 	}
-	last := s.CachedInfo().State.LastSeq
+	last, from := s.CachedInfo().State.LastSeq, max(from, 1)
 	if from > last {
 		return nil
 	}
@@ -287,7 +300,7 @@ func (l *Log) Read(ctx context.Context, from uint64, fn func(sequence uint64, su
 		return fmt.Errorf("read the log: %w", err)
 	}
 	defer messages.Stop()
-	for {
+	for want := from; ; want++ {
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return fmt.Errorf("read the log: %w", err)
@@ -295,6 +308,9 @@ func (l *Log) Read(ctx context.Context, from uint64, fn func(sequence uint64, su
 		meta, err := m.Metadata()
 		if err != nil {
 			return fmt.Errorf("read the log: %w", err)
+		}
+		if meta.Sequence.Stream != want {
+			return fmt.Errorf("read the log: sequence %d is missing, the next one is %d", want, meta.Sequence.Stream)
 		}
 		if err := fn(meta.Sequence.Stream, m.Subject(), m.Data()); err != nil {
 			return err
