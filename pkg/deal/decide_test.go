@@ -252,15 +252,11 @@ func TestExpire_WaitsForItsTime(t *testing.T) {
 		deal.Active:  func(d deal.Deal) time.Time { return d.UpdatedAt.AddDate(0, 12, 0) },
 		deal.Closing: func(d deal.Deal) time.Time { return d.StatusSince.AddDate(0, 0, 60) },
 	} {
-		d := play(t, in(t, status))
-		switch status {
-		case deal.Active: // any event counts
-			d = play(t, d, command(deal.Edit, by(alba)))
-		case deal.Closing: // an attestation does not prolong
-			d = play(t, d, command(deal.Attest, by(cora)))
-		case deal.Pending:
-			d = play(t, d, command(deal.Accept, by(cora)))
-		}
+		d := in(t, status)
+		// An event prolongs the wait of an active deal alone.
+		d = play(t, d, map[deal.Status]deal.Command{
+			deal.Pending: command(deal.Accept, by(cora)), deal.Active: command(deal.Edit, by(alba)), deal.Closing: command(deal.Attest, by(cora)),
+		}[status])
 		at, waits := deal.Due(d)
 		if !waits || !at.Equal(due(d)) {
 			t.Fatalf("%s is due at %s, %t; want %s", status, at, waits, due(d))

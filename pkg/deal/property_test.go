@@ -132,6 +132,7 @@ func (w *workload) checkWords(t *rapid.T, before deal.Deal, c deal.Command, e de
 		if before.Correction != nil {
 			w.words[c.By.Company] = before.Correction.Terms
 		}
+	default: // gives no word
 	}
 	after := e.Deal
 	wins := after.Status == deal.Won && before.Status != deal.Won
@@ -278,6 +279,7 @@ func drawCommand(t *rapid.T, d deal.Deal, move deal.Move, actor deal.Actor) deal
 		if rapid.Bool().Draw(t, "edit terms") {
 			c.Terms = drawTerms(t, d)
 		}
+	default: // brings no terms
 	}
 	if rapid.IntRange(0, 19).Draw(t, "without a reason") == 0 {
 		c.Reason = ""

@@ -209,7 +209,7 @@ func encodeDate(d *calendar.Date) *int32 {
 	if d == nil {
 		return nil
 	}
-	return proto.Int32(int32(*d))
+	return new(int32(*d))
 }
 
 func encodeTime(t *time.Time) *timestamppb.Timestamp {

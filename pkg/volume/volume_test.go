@@ -52,10 +52,13 @@ func pair(a, b byte, amount int64) volume.Pair {
 	return volume.Pair{A: company(a), B: company(b), AmountMinor: amount}
 }
 
-func table(t interface {
+// fataler is a *testing.T or a *rapid.T.
+type fataler interface {
 	Helper()
 	Fatal(...any)
-}, on calendar.Date, rates map[money.Currency]string) *money.Table {
+}
+
+func table(t fataler, on calendar.Date, rates map[money.Currency]string) *money.Table {
 	t.Helper()
 	table := money.NewTable("ECB")
 	if err := table.Put(money.Day{Date: on, Rates: rates}); err != nil {
@@ -74,40 +77,63 @@ func TestAttribute_CountsSharesChaptersAndPairs(t *testing.T) {
 		pairs    []volume.Pair
 	}{
 		"two parties: the pair is the deal": {
-			[]int64{300, 180}, []deal.ID{north, south}, 480,
-			[]volume.Chapter{{north, 300}, {south, 180}}, []volume.Pair{pair(1, 2, 480)},
+			[]int64{300, 180},
+			[]deal.ID{north, south},
+			480,
+			[]volume.Chapter{{north, 300}, {south, 180}},
+			[]volume.Pair{pair(1, 2, 480)},
 		},
 		"two parties of one chapter": {
-			[]int64{300, 180}, []deal.ID{south, south}, 480,
-			[]volume.Chapter{{south, 480}}, []volume.Pair{pair(1, 2, 480)},
+			[]int64{300, 180},
+			[]deal.ID{south, south},
+			480,
+			[]volume.Chapter{{south, 480}},
+			[]volume.Pair{pair(1, 2, 480)},
 		},
 		// Pairs: (100+70)/2 = 85, (100+30)/2 = 65, (70+30)/2 = 50.
 		"three parties without remainders": {
-			[]int64{100, 70, 30}, []deal.ID{north, north, south}, 200,
-			[]volume.Chapter{{north, 170}, {south, 30}}, []volume.Pair{pair(1, 2, 85), pair(1, 3, 65), pair(2, 3, 50)},
+			[]int64{100, 70, 30},
+			[]deal.ID{north, north, south},
+			200,
+			[]volume.Chapter{{north, 170}, {south, 30}},
+			[]volume.Pair{pair(1, 2, 85), pair(1, 3, 65), pair(2, 3, 50)},
 		},
 		// Pairs: 3/2 = 1.5, 4/2 = 2, 5/2 = 2.5: one unit is left for two halves, and the lower pair gets it.
 		"three parties with a remainder": {
-			[]int64{1, 2, 3}, []deal.ID{north, south, north}, 6,
-			[]volume.Chapter{{north, 4}, {south, 2}}, []volume.Pair{pair(1, 2, 2), pair(1, 3, 2), pair(2, 3, 2)},
+			[]int64{1, 2, 3},
+			[]deal.ID{north, south, north},
+			6,
+			[]volume.Chapter{{north, 4}, {south, 2}},
+			[]volume.Pair{pair(1, 2, 2), pair(1, 3, 2), pair(2, 3, 2)},
 		},
 		// Pairs of four are a third of two shares: 20/3 = 6.67, 17/3 = 5.67, 13/3 = 4.33, 17/3 = 5.67, 13/3 = 4.33, 10/3 = 3.33.
 		"four parties": {
-			[]int64{10, 10, 7, 3}, []deal.ID{north, north, south, south}, 30,
+			[]int64{10, 10, 7, 3},
+			[]deal.ID{north, north, south, south},
+			30,
 			[]volume.Chapter{{north, 20}, {south, 10}},
 			[]volume.Pair{pair(1, 2, 7), pair(1, 3, 6), pair(1, 4, 4), pair(2, 3, 6), pair(2, 4, 4), pair(3, 4, 3)},
 		},
 		"a party that is no member counts for nothing": {
-			[]int64{100, 70, 30}, []deal.ID{north, {}, south}, 130,
-			[]volume.Chapter{{north, 100}, {south, 30}}, []volume.Pair{pair(1, 3, 130)},
+			[]int64{100, 70, 30},
+			[]deal.ID{north, {}, south},
+			130,
+			[]volume.Chapter{{north, 100}, {south, 30}},
+			[]volume.Pair{pair(1, 3, 130)},
 		},
 		"a zero share": {
-			[]int64{100, 0, 30}, []deal.ID{north, south, south}, 130,
-			[]volume.Chapter{{north, 100}, {south, 30}}, []volume.Pair{pair(1, 2, 50), pair(1, 3, 65), pair(2, 3, 15)},
+			[]int64{100, 0, 30},
+			[]deal.ID{north, south, south},
+			130,
+			[]volume.Chapter{{north, 100}, {south, 30}},
+			[]volume.Pair{pair(1, 2, 50), pair(1, 3, 65), pair(2, 3, 15)},
 		},
 		"members with zero shares only": {
-			[]int64{0, 0, 30}, []deal.ID{north, south, {}}, 0,
-			[]volume.Chapter{{north, 0}, {south, 0}}, []volume.Pair{pair(1, 2, 0)},
+			[]int64{0, 0, 30},
+			[]deal.ID{north, south, {}},
+			0,
+			[]volume.Chapter{{north, 0}, {south, 0}},
+			[]volume.Pair{pair(1, 2, 0)},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
