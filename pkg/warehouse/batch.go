@@ -126,8 +126,8 @@ func (b *Batch) Append(seq uint64, storedAt time.Time, payload []byte) error {
 	}
 	b.associations = append(b.associations, associations)
 	var wonOn *time.Time
-	if d.GetTerms().WonOn != nil {
-		day := calendar.Date(d.GetTerms().GetWonOn()).Time()
+	if terms := d.GetTerms(); terms != nil && terms.WonOn != nil {
+		day := calendar.Date(terms.GetWonOn()).Time()
 		wonOn = &day
 	}
 	b.wonOn = append(b.wonOn, wonOn)

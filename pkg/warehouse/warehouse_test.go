@@ -428,3 +428,18 @@ func TestOpen_RefusesWithoutRepeatingTheSecret(t *testing.T) {
 		}
 	}
 }
+
+func FuzzBatch_TakesAnyPayload(f *testing.F) {
+	f.Add(marshal(f, won(id(31), 1, list{attribution(9)}, list{attribution(10)})))
+	f.Add([]byte{})
+	f.Add(marshal(f, &dealregv1.DealEvent{
+		Schema: 1, DealId: bytesOf(alpha), Revision: 1, At: timestamppb.New(start),
+		Deal: &dealregv1.Deal{Status: dealregv1.Status_STATUS_WON, RegisteredBy: bytesOf(alpha)}, // no terms
+	}))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		var b warehouse.Batch
+		if err := b.Append(1, start, payload); err == nil && b.Len() != 1 {
+			t.Errorf("%d rows", b.Len())
+		}
+	})
+}

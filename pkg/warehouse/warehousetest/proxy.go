@@ -1,6 +1,7 @@
 package warehousetest
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/url"
@@ -38,7 +39,7 @@ func NewProxy(t testing.TB, dsn string) *Proxy {
 			if err != nil {
 				return
 			}
-			engine, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", p.engine)
+			engine, err := (&net.Dialer{}).DialContext(context.WithoutCancel(t.Context()), "tcp", p.engine)
 			if err != nil {
 				_ = client.Close()
 				continue

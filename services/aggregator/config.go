@@ -1,0 +1,62 @@
+package aggregator
+
+import (
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/warehouse"
+)
+
+// Health hears what the service needs and lacks.
+type Health interface {
+	// Report takes the state of a part; nil says that it is well.
+	Report(part string, err error)
+}
+
+// Config is what the aggregator needs. NATS and Warehouse are required; neither must be alive yet.
+type Config struct {
+	NATS      *nats.Conn
+	Warehouse *warehouse.Warehouse
+	Health    Health                // hears of clickhouse, nats and aggregator; nil for none
+	Log       *zap.Logger           // nil for none
+	Metrics   prometheus.Registerer // nil for none
+
+	// Pace is the least time between the starts of two inserts that are not full, and so how long an event waits at most
+	// besides the insert itself; 0 means 100 ms. An event that comes after a pause does not wait.
+	Pace time.Duration
+	// BatchRows bounds the events of one insert; 0 means 100,000.
+	BatchRows int
+	// BatchBytes bounds the payloads of one insert, but for its last event; 0 means 32 MiB. Two batches are in memory at
+	// once: one that fills while the other is inserted.
+	BatchBytes int
+}
+
+func (c *Config) complete() error {
+	if c.NATS == nil || c.Warehouse == nil {
+		return errors.New("aggregator: NATS and Warehouse are required")
+	}
+	if c.Log == nil {
+		c.Log = zap.NewNop()
+	}
+	if c.Health == nil {
+		c.Health = deaf{}
+	}
+	if c.Pace == 0 {
+		c.Pace = 100 * time.Millisecond
+	}
+	if c.BatchRows == 0 {
+		c.BatchRows = 100_000
+	}
+	if c.BatchBytes == 0 {
+		c.BatchBytes = 32 << 20
+	}
+	return nil
+}
+
+type deaf struct{}
+
+func (deaf) Report(string, error) {}

@@ -1,0 +1,148 @@
+package aggregator
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dealreg/dealreg/pkg/stream"
+)
+
+// askTimeout bounds one question to the broker.
+const askTimeout = 5 * time.Second
+
+// fetchAheadBytes bounds what the client buffers of the log beyond the batches.
+const fetchAheadBytes = 8 << 20
+
+var (
+	errReconnected = errors.New("the connection to the log was lost and is back: look again where the log stands")
+	errSkipped     = errors.New("a message got lost between the log and here: read again")
+)
+
+// lastSequence asks where the log ends.
+func (s *Service) lastSequence(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	log, err := s.js.Stream(ctx, stream.DealsStream)
+	if err != nil {
+		return 0, fmt.Errorf("find the log: %w", err)
+	}
+	return log.CachedInfo().State.LastSeq, nil
+}
+
+// hashAt reads the event at the sequence from the stream's leader and hashes it. A missing one is a ChangedError. The
+// client's own method would use a direct get on this stream, which a replica may answer that lags behind.
+func (s *Service) hashAt(ctx context.Context, seq uint64) ([32]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	request, err := json.Marshal(map[string]uint64{"seq": seq})
+	if err != nil {
+		return [32]byte{}, fmt.Errorf("encode request: %w", err)
+	}
+	answer, err := s.cfg.NATS.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream.DealsStream, request)
+	if err != nil {
+		return [32]byte{}, fmt.Errorf("read the event at the checkpoint: %w", err)
+	}
+	var response struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message struct {
+			Data []byte `json:"data"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(answer.Data, &response); err != nil {
+		return [32]byte{}, fmt.Errorf("read the event at the checkpoint: %w", err)
+	}
+	if response.Error != nil {
+		if response.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
+			return [32]byte{}, &ChangedError{Sequence: seq}
+		}
+		return [32]byte{}, fmt.Errorf("read the event at the checkpoint: %w", response.Error)
+	}
+	return sha256.Sum256(response.Message.Data), nil
+}
+
+// read gives every event behind the sequence to the buffer, each one the successor of the one before. It ends with an
+// error: a GapError when the log itself skips, and others after which it may begin again.
+//
+// It reads as an ordered consumer does, from memory and without acks, but ends at any interruption where that one would
+// quietly begin again: where the log stands has to be checked first.
+func (s *Service) read(ctx context.Context, behind uint64, to *buffer) error {
+	create, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	consumer, err := s.js.CreateConsumer(create, stream.DealsStream, jetstream.ConsumerConfig{
+		Description:       "aggregator",
+		AckPolicy:         jetstream.AckNonePolicy,
+		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:       behind + 1,
+		MemoryStorage:     true,
+		Replicas:          1,
+		InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return fmt.Errorf("open a reader of the log: %w", err)
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxBytes(fetchAheadBytes), jetstream.PullExpiry(10*time.Second),
+		jetstream.PullHeartbeat(2*time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	if err != nil {
+		return fmt.Errorf("open a reader of the log: %w", err)
+	}
+	defer messages.Stop()
+	s.cfg.Health.Report("nats", nil)
+	s.cfg.Health.Report("aggregator", nil)
+
+	last, delivered := behind, uint64(0)
+	for {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		seq := meta.Sequence.Stream
+		switch {
+		case meta.Sequence.Consumer != delivered+1 || seq <= last:
+			return errSkipped
+		case seq != last+1:
+			return &GapError{Want: last + 1, Got: seq}
+		}
+		if err := to.add(ctx, seq, meta.Timestamp, m.Data()); err != nil {
+			return err
+		}
+		last, delivered = seq, meta.Sequence.Consumer
+	}
+}
+
+// watch looks after the log while it is read: how far the warehouse is behind, that the log never ends before what the
+// warehouse holds, and that a lost connection ends the session.
+func (s *Service) watch(ctx context.Context) error {
+	connected := s.cfg.NATS.StatusChanged(nats.CONNECTED)
+	defer s.cfg.NATS.RemoveStatusListener(connected)
+	ticker := time.NewTicker(2 * time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-connected:
+			return errReconnected
+		case <-ticker.C:
+		}
+		checkpoint := s.Checkpoint() // first: the log may only have grown since
+		last, err := s.lastSequence(ctx)
+		if err != nil {
+			return err
+		}
+		if last < checkpoint {
+			return &TruncatedError{Checkpoint: checkpoint, Last: last}
+		}
+		s.metrics.lag.Set(float64(last - checkpoint))
+	}
+}

@@ -1,0 +1,300 @@
+// Package aggregator carries the log into the warehouse: every event once, in order, without a hole. It never decides,
+// never looks anything up and never acknowledges: where it stands is what the warehouse holds.
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dealreg/dealreg/pkg/warehouse"
+)
+
+// insertTimeout bounds one insert; drainTimeout is what is left of it when the service stops.
+const (
+	insertTimeout = time.Minute
+	drainTimeout  = 3 * time.Second
+)
+
+// Service is the aggregator. One Run at a time; the other methods may be called at any time.
+type Service struct {
+	cfg      Config
+	js       jetstream.JetStream
+	metrics  metrics
+	verified chan struct{}
+
+	mu         sync.Mutex
+	checkpoint uint64
+	halted     error
+	moved      chan struct{} // closed when checkpoint or halted changes
+
+	// Only Run uses these.
+	migrated bool
+	whole    bool // the warehouse was seen to have no hole
+	doubtful *span
+}
+
+// span is a range of sequences whose insert may or may not have come through.
+type span struct{ first, last uint64 }
+
+type metrics struct {
+	checkpoint, lag prometheus.Gauge
+	poison          prometheus.Counter
+}
+
+// New checks the configuration and wires the service. Nothing needs to be alive.
+func New(cfg Config) (*Service, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(cfg.NATS)
+	if err != nil {
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	s := &Service{cfg: cfg, js: js, verified: make(chan struct{}), moved: make(chan struct{})}
+	s.metrics = metrics{
+		checkpoint: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "dealreg_aggregator_checkpoint", Help: "Highest sequence of the log that the warehouse holds.",
+		}),
+		lag: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "dealreg_aggregator_lag_events", Help: "Events of the log that the warehouse does not hold yet.",
+		}),
+		poison: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "dealreg_aggregator_poison_total", Help: "Events that could not be read and were set aside, since the start.",
+		}),
+	}
+	if cfg.Metrics != nil {
+		for _, c := range []prometheus.Collector{s.metrics.checkpoint, s.metrics.lag, s.metrics.poison} {
+			if err := cfg.Metrics.Register(c); err != nil {
+				return nil, fmt.Errorf("register metrics: %w", err)
+			}
+		}
+	}
+	for _, part := range []string{"nats", "clickhouse", "aggregator"} {
+		cfg.Health.Report(part, errors.New("starting"))
+	}
+	return s, nil
+}
+
+// Checkpoint is the highest sequence that the warehouse is known to hold.
+func (s *Service) Checkpoint() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.checkpoint
+}
+
+// Verified is closed once the log was found to be the one that the warehouse was built from. Nothing may be written to
+// the log before: a log that lost its tail would hand out the same sequences again.
+func (s *Service) Verified() <-chan struct{} { return s.verified }
+
+// WaitFor returns when the warehouse holds the sequence, with an error when ctx ends or the aggregator halts before.
+func (s *Service) WaitFor(ctx context.Context, seq uint64) error {
+	for {
+		s.mu.Lock()
+		checkpoint, halted, moved := s.checkpoint, s.halted, s.moved
+		s.mu.Unlock()
+		if checkpoint >= seq {
+			return nil
+		}
+		if halted != nil {
+			return fmt.Errorf("wait for sequence %d: %w", seq, halted)
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for sequence %d: %w", seq, ctx.Err())
+		}
+	}
+}
+
+// Run carries events until ctx ends; the insert that runs then is finished first. It returns nil. It waits for the log
+// and the warehouse in any order and begins again after any failure; what only a person can resolve halts it: then it
+// reports the reason and does nothing until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 2*time.Second
+	for {
+		before := s.Checkpoint()
+		err := s.session(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case halts(err):
+			s.halt(err)
+			<-ctx.Done()
+			return nil
+		}
+		s.cfg.Log.Warn("aggregation interrupted", zap.Error(err), zap.Uint64("checkpoint", s.Checkpoint()))
+		if s.Checkpoint() > before {
+			pause.Reset()
+		}
+		select {
+		case <-time.After(pause.NextBackOff()):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (s *Service) halt(err error) {
+	s.cfg.Log.Error("aggregation halted", zap.Error(err), zap.Uint64("checkpoint", s.Checkpoint()))
+	s.cfg.Health.Report("aggregator", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.halted = err
+	close(s.moved)
+	s.moved = make(chan struct{})
+}
+
+func (s *Service) advance(checkpoint uint64) {
+	s.metrics.checkpoint.Set(float64(checkpoint))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checkpoint = checkpoint
+	close(s.moved)
+	s.moved = make(chan struct{})
+}
+
+// session runs from a known checkpoint until something fails.
+func (s *Service) session(ctx context.Context) error {
+	checkpoint, err := s.prepare(ctx)
+	s.cfg.Health.Report("clickhouse", err)
+	if err != nil {
+		return err
+	}
+	if err := s.verify(ctx, checkpoint); err != nil {
+		if !halts(err) {
+			s.cfg.Health.Report("nats", err)
+		}
+		return err
+	}
+	s.advance(checkpoint.Sequence)
+	select {
+	case <-s.verified:
+	default:
+		close(s.verified)
+		s.cfg.Log.Info("log verified", zap.Uint64("checkpoint", checkpoint.Sequence))
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	events := newBuffer(s.cfg.BatchRows, s.cfg.BatchBytes)
+	group.Go(func() error { return s.store(ctx, events) })
+	group.Go(func() error {
+		err := s.ofLog(s.read(ctx, checkpoint.Sequence, events))
+		if halts(err) { // what came before it is sound
+			events.finish(err)
+			return nil
+		}
+		return err
+	})
+	group.Go(func() error { return s.ofLog(s.watch(ctx)) })
+	return group.Wait()
+}
+
+// ofLog reports a failure on the log's side.
+func (s *Service) ofLog(err error) error {
+	if err != nil && !errors.Is(err, context.Canceled) && !halts(err) {
+		s.cfg.Health.Report("nats", err)
+	}
+	return err
+}
+
+// prepare brings the warehouse into a state that is known: its schema is there, no insert of ours runs any more, and
+// what is stored has no hole. It gives the checkpoint.
+func (s *Service) prepare(ctx context.Context) (warehouse.Checkpoint, error) {
+	if !s.migrated {
+		if err := s.cfg.Warehouse.Migrate(ctx); err != nil {
+			return warehouse.Checkpoint{}, err
+		}
+		s.migrated = true
+	}
+	if d := s.doubtful; d != nil {
+		if err := s.cfg.Warehouse.KillInsert(ctx, d.first, d.last); err != nil {
+			return warehouse.Checkpoint{}, err
+		}
+		s.doubtful = nil
+	}
+	checkpoint, err := s.cfg.Warehouse.Checkpoint(ctx)
+	if err != nil {
+		return warehouse.Checkpoint{}, err
+	}
+	if !s.whole {
+		prefix, err := s.cfg.Warehouse.Prefix(ctx, checkpoint.Sequence)
+		if err != nil {
+			return warehouse.Checkpoint{}, err
+		}
+		if !prefix.Whole() {
+			return warehouse.Checkpoint{}, &HoleError{Have: prefix.Sequences, Want: checkpoint.Sequence}
+		}
+		s.whole = true
+	}
+	return checkpoint, nil
+}
+
+// verify makes sure that the log is the one from which the warehouse was built, and holds all of it.
+func (s *Service) verify(ctx context.Context, checkpoint warehouse.Checkpoint) error {
+	last, err := s.lastSequence(ctx)
+	if err != nil {
+		return err
+	}
+	if checkpoint.Sequence == 0 {
+		return nil
+	}
+	if checkpoint.Sequence > last {
+		return &TruncatedError{Checkpoint: checkpoint.Sequence, Last: last}
+	}
+	hash, err := s.hashAt(ctx, checkpoint.Sequence)
+	if err != nil {
+		return err
+	}
+	if hash != checkpoint.PayloadHash {
+		return &ChangedError{Sequence: checkpoint.Sequence}
+	}
+	return nil
+}
+
+// store inserts what gathers in the buffer, one batch after the other.
+func (s *Service) store(ctx context.Context, events *buffer) error {
+	spare := &warehouse.Batch{}
+	due := time.NewTimer(0)
+	defer due.Stop()
+	for {
+		batch, err := events.take(ctx, due.C, spare)
+		if err != nil {
+			return err
+		}
+		due.Reset(s.cfg.Pace)
+		if err := s.insert(ctx, batch); err != nil {
+			s.cfg.Health.Report("clickhouse", err)
+			return err
+		}
+		s.advance(batch.Last())
+		s.metrics.poison.Add(float64(batch.Poisoned()))
+		s.cfg.Log.Debug("batch stored", zap.Int("rows", batch.Len()), zap.Int("poison", batch.Poisoned()), zap.Uint64("last_seq", batch.Last()))
+		batch.Reset()
+		spare = batch
+	}
+}
+
+// insert stores the batch. It lets an insert finish although ctx ends, for a while: to break it off would leave in doubt
+// what is stored.
+func (s *Service) insert(ctx context.Context, batch *warehouse.Batch) error {
+	unbroken, cancel := context.WithTimeout(context.WithoutCancel(ctx), insertTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, cancel) })
+	defer stop()
+	s.doubtful = &span{first: batch.First(), last: batch.Last()}
+	if err := s.cfg.Warehouse.Insert(unbroken, batch); err != nil {
+		return err
+	}
+	s.doubtful = nil
+	return nil
+}
