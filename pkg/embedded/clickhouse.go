@@ -33,7 +33,8 @@ type ClickHouseConfig struct {
 	// and CacheFallback where there is none because HOME is not set.
 	CacheDir      string
 	CacheFallback string
-	// Progress hears of the fetch of the engine: what is done, bytes so far and in all (0: not known). May be nil.
+	// Progress hears of the fetch of the engine: "fetch" and then "unpack", bytes so far and in all (0: not known).
+	// It is not called concurrently and not at all when the engine is there. May be nil.
 	Progress func(stage string, done, total int64)
 
 	Log    *zap.Logger       // nil: no logs
@@ -192,6 +193,10 @@ func (c *ClickHouse) launch(ctx context.Context) (*child, error) {
 	}
 	defer inherited.Close() //nolint:errcheck // the child holds its own copy
 	if err := c.writeConfig(); err != nil {
+		return nil, err
+	}
+	// Asking whoever else listens there with our password would abort an engine like ours.
+	if err := portIsFree(c.addr()); err != nil {
 		return nil, err
 	}
 	running, err := startChild(c.cfg.Dir, c.engine, inherited)

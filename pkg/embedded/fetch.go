@@ -122,7 +122,7 @@ func fetchLibrary(ctx context.Context, pkg npmPackage, cache string, progress fu
 	log.Info("fetching the engine", zap.String("package", pkg.name), zap.String("version", engineVersion))
 	tarball, err := npmPack(ctx, npm, pkg, work, progress)
 	if err != nil {
-		return "", fmt.Errorf("fetch %s: %w", pkg.name, err)
+		return "", fmt.Errorf("fetch %s: %w; let npm reach its registry or put `clickhouse` on PATH", pkg.name, err)
 	}
 	if pkg.integrity == "" {
 		log.Info("no hash of this platform's engine is pinned; npm has checked it against its registry")
@@ -148,13 +148,15 @@ func npmPack(ctx context.Context, npm string, pkg npmPackage, dir string, progre
 	}()
 	defer func() { stop(); <-reported }()
 	cmd := exec.CommandContext(ctx, npm, "pack", pkg.name+"@"+engineVersion, "--pack-destination="+dir, //nolint:gosec // constants
-		"--cache="+filepath.Join(dir, "npm"), "--ignore-scripts", "--loglevel=error", "--no-update-notifier")
+		"--cache="+filepath.Join(dir, "npm"), "--ignore-scripts", "--loglevel=error", "--no-update-notifier", "--fetch-retry-maxtimeout=10000")
 	cmd.Dir = dir
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("npm pack: %w: %s", err, bytes.TrimSpace(stderr.Bytes()))
+		// The first lines say what is wrong; a stack trace follows.
+		lines := strings.SplitN(stderr.String(), "\n", 5)
+		return "", fmt.Errorf("npm pack: %w: %s", err, strings.Join(lines[:len(lines)-1], "; "))
 	}
 	found, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
 	if err != nil || len(found) != 1 {
@@ -167,10 +169,10 @@ func npmPack(ctx context.Context, npm string, pkg npmPackage, dir string, progre
 func reportGrowth(ctx context.Context, dir string, total int64, progress func(string, int64, int64)) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for more := true; more; {
 		select {
 		case <-ctx.Done():
-			return
+			more = false // but tell the end
 		case <-tick.C:
 		}
 		var done int64

@@ -23,11 +23,18 @@ func FreePort() (int, error) {
 	var err error
 	for range 100 {
 		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // a port is no secret
-		var l net.Listener
-		l, err = net.Listen("tcp", net.JoinHostPort(Loopback, strconv.Itoa(port))) //nolint:noctx // answers at once
-		if err == nil {
-			return port, l.Close()
+		if err = portIsFree(net.JoinHostPort(Loopback, strconv.Itoa(port))); err == nil {
+			return port, nil
 		}
 	}
 	return 0, fmt.Errorf("no free port in %d..%d: %w", firstPort, lastPort-1, err)
+}
+
+// portIsFree returns nil when nothing listens on addr.
+func portIsFree(addr string) error {
+	l, err := net.Listen("tcp", addr) //nolint:noctx // answers at once
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
