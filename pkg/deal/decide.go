@@ -95,7 +95,7 @@ func begin(e *Event, c Command) error {
 	faults.details(*c.Details)
 	faults.terms("", *c.Terms)
 	if c.Move == Import {
-		faults.wonOn("", c.Terms.WonOn, c)
+		faults.wonOn("", c.Terms.WonOn, nil, c)
 	}
 	if c.Move == Import && !c.By.Association.IsZero() {
 		faults.text("/reference", c.Reference, 1, MaxReference)
@@ -189,7 +189,7 @@ func decline(e *Event, before Deal, c Command) error {
 func propose(e *Event, before Deal, c Command) error {
 	var faults Invalid
 	faults.terms("", *c.Terms)
-	faults.wonOn("", c.Terms.WonOn, c)
+	faults.wonOn("", c.Terms.WonOn, before.WonOn, c)
 	faults.sameCompanies(before.Terms, *c.Terms)
 	if err := faults.Err(); err != nil {
 		return err
@@ -254,7 +254,7 @@ func correct(e *Event, before Deal, c Command) error {
 	}
 	var faults Invalid
 	faults.terms("", *c.Terms)
-	faults.wonOn("", c.Terms.WonOn, c)
+	faults.wonOn("", c.Terms.WonOn, before.WonOn, c)
 	if err := faults.Err(); err != nil {
 		return err
 	}

@@ -96,8 +96,9 @@ func (e *Invalid) terms(base string, t Terms) {
 	}
 }
 
-// wonOn checks the day of the win as far as the actor may reach back.
-func (e *Invalid) wonOn(base string, day *calendar.Date, c Command) {
+// wonOn checks the day of the win as far as the actor may reach back. The day that stands already, nil for none, stays
+// allowed: an old deal can be corrected.
+func (e *Invalid) wonOn(base string, day, stands *calendar.Date, c Command) {
 	pointer := base + "/won_on"
 	earliest := calendar.DateOf(c.Today.Time().AddDate(-MemberYears, 0, 0), c.Today.Time().Location())
 	reach := fmt.Sprintf("lies before %s: a member reaches %d years back; ask the registrar to import older deals", earliest, MemberYears)
@@ -107,6 +108,7 @@ func (e *Invalid) wonOn(base string, day *calendar.Date, c Command) {
 	switch {
 	case day == nil:
 		e.Add(pointer, "is missing: name the day on which the deal was won, as in 2026-11-22")
+	case stands != nil && *day == *stands:
 	case *day > c.Today:
 		e.Add(pointer, fmt.Sprintf("lies in the future: today is %s", c.Today))
 	case *day < earliest:

@@ -189,6 +189,18 @@ func TestWonOn_IsCheckedInProposalsAndCorrections(t *testing.T) {
 	}
 }
 
+func TestWonOn_OfAnOldDealMayStayInACorrection(t *testing.T) {
+	t.Parallel()
+	c := command(deal.Import, registrar)
+	c.Terms.WonOn = new(calendar.New(1995, time.May, 2))
+	d := play(t, deal.Deal{}, c)
+	shares := command(deal.Correct, by(alba))
+	shares.Terms.WonOn = new(*c.Terms.WonOn)
+	play(t, d, shares)
+	shares.Terms.WonOn = new(calendar.New(1995, time.May, 3))
+	wantFault(t, d, shares, "/won_on", "reaches 5 years back")
+}
+
 func TestPropose_KeepsTheCompanies(t *testing.T) {
 	t.Parallel()
 	with, without, other := command(deal.Propose, by(alba)), command(deal.Propose, by(alba)), command(deal.Propose, by(alba))
