@@ -39,12 +39,12 @@ func startChild(dir string, e engine, lock *os.File) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer output.Close() //nolint:errcheck // the child holds its own copy
+	defer output.Close() // the child holds its own copy
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	defer read.Close()        //nolint:errcheck // as above
+	defer read.Close()        // as above
 	cmd := exec.Command(self) //nolint:gosec,noctx // this very binary; ended by stop
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), libraryEnv+"="+e.library, serverEnv+"="+e.server)
@@ -97,7 +97,7 @@ func selectOne(ctx context.Context, options *clickhouse.Options) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // nothing was written
+	defer conn.Close() // nothing was written
 	var one uint8
 	return conn.QueryRow(ctx, "SELECT 1").Scan(&one)
 }

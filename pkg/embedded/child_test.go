@@ -20,14 +20,14 @@ func fakeServer(t *testing.T) (binary string, says *bufio.Reader) {
 		t.Fatal(err)
 	}
 	// Opened for writing too, so that opening waits for nobody.
-	f, err := os.OpenFile(fifo, os.O_RDWR, 0) //nolint:gosec // of this test
+	f, err := os.OpenFile(fifo, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.Close() })
 	binary = filepath.Join(dir, "clickhouse")
 	script := fmt.Sprintf("#!/bin/sh\ntrap 'echo term >%[1]s; exit 0' TERM\necho \"$@\" >%[1]s\nwhile :; do sleep 0.05; done\n", fifo)
-	if err := os.WriteFile(binary, []byte(script), 0o700); err != nil { //nolint:gosec // a script
+	if err := os.WriteFile(binary, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return binary, bufio.NewReader(f)

@@ -191,7 +191,7 @@ func (c *ClickHouse) launch(ctx context.Context) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer inherited.Close() //nolint:errcheck // the child holds its own copy
+	defer inherited.Close() // the child holds its own copy
 	if err := c.writeConfig(); err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func runLibrary(path string) error {
 func cStrings(args ...string) []*byte {
 	argv := make([]*byte, len(args)+1)
 	for i, arg := range args {
-		argv[i] = unsafe.SliceData(append([]byte(arg), 0))
+		argv[i] = unsafe.SliceData(append([]byte(arg), 0)) //nolint:gosec // the slice keeps it alive
 	}
 	return argv
 }

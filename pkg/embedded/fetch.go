@@ -105,7 +105,7 @@ func fetchLibrary(ctx context.Context, pkg npmPackage, cache string, progress fu
 	if err != nil {
 		return "", errors.Join(ctx.Err(), err)
 	}
-	defer lock.Close() //nolint:errcheck // gives the lock back
+	defer lock.Close() // gives the lock back
 	if _, err := os.Stat(library); err == nil {
 		return library, nil
 	}
@@ -114,7 +114,7 @@ func fetchLibrary(ctx context.Context, pkg npmPackage, cache string, progress fu
 	if err := os.RemoveAll(work); err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(work) //nolint:errcheck // the next fetch removes it
+	defer os.RemoveAll(work) // the next fetch removes it
 	unpacked := filepath.Join(work, "unpacked")
 	if err := os.MkdirAll(unpacked, 0o700); err != nil {
 		return "", err
@@ -195,7 +195,7 @@ func checkIntegrity(file, want string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close() // only read
 	hash := sha512.New()
 	if _, err := io.Copy(hash, f); err != nil {
 		return err
@@ -212,7 +212,7 @@ func unpackLibrary(tarball, dir string, progress func(string, int64, int64)) err
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close() // only read
 	unzipped, err := gzip.NewReader(f)
 	if err != nil {
 		return err

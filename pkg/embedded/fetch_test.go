@@ -24,7 +24,7 @@ func fakeNPM(t *testing.T, tarball []byte) (calls string) {
 	packed := filepath.Join(dir, "packed")
 	script := fmt.Sprintf("#!/bin/sh\necho \"$*\" >>'%s'\nexec cp '%s' chdb.tgz\n", calls, packed)
 	for name, text := range map[string]string{"npm": script, "packed": string(tarball)} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil { //nolint:gosec // a script
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -57,7 +57,7 @@ func tarball(t *testing.T, files map[string]string) (content []byte, integrity s
 
 func silent(string, int64, int64) {}
 
-func TestFetchLibrary_FetchesOnceForAllWhoAsk(t *testing.T) {
+func TestFetchLibrary_FetchesOnceForAllWhoAsk(t *testing.T) { //nolint:paralleltest // sets PATH
 	content, integrity := tarball(t, map[string]string{"package/libchdb.so": "engine", "package/LICENSE": "terms", "package/other.node": "x", "package/../../evil": "x"})
 	calls := fakeNPM(t, content)
 	cache := t.TempDir()
@@ -69,13 +69,13 @@ func TestFetchLibrary_FetchesOnceForAllWhoAsk(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if text, err := os.ReadFile(library); err != nil || string(text) != "engine" { //nolint:gosec // of this test
+			if text, err := os.ReadFile(library); err != nil || string(text) != "engine" {
 				t.Errorf("library = %q, %v", text, err)
 			}
 		})
 	}
 	wg.Wait()
-	text, err := os.ReadFile(calls) //nolint:gosec // of this test
+	text, err := os.ReadFile(calls)
 	if err != nil || strings.Count(string(text), "\n") != 1 || !strings.Contains(string(text), "pack p@"+engineVersion) {
 		t.Errorf("npm calls:\n%s(%v)", text, err)
 	}
@@ -85,7 +85,7 @@ func TestFetchLibrary_FetchesOnceForAllWhoAsk(t *testing.T) {
 	}
 }
 
-func TestFetchLibrary_RefusesAndRemovesWhatIsNotPinned(t *testing.T) {
+func TestFetchLibrary_RefusesAndRemovesWhatIsNotPinned(t *testing.T) { //nolint:paralleltest // sets PATH
 	content, _ := tarball(t, map[string]string{"package/libchdb.so": "something else"})
 	fakeNPM(t, content)
 	cache := t.TempDir()
@@ -108,8 +108,9 @@ func TestFetchLibrary_SaysWhatToInstall(t *testing.T) {
 }
 
 func TestFetchLibrary_RefusesACacheOpenToOthers(t *testing.T) {
+	t.Parallel()
 	cache := t.TempDir()
-	if err := os.Chmod(cache, 0o777); err != nil { //nolint:gosec // the point of the test
+	if err := os.Chmod(cache, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := fetchLibrary(t.Context(), npmPackage{}, cache, silent, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "nobody else") {
@@ -129,7 +130,7 @@ func TestCacheDir_FallsBackWithoutAHome(t *testing.T) {
 func TestFindEngine_PrefersTheBinaryOnPath(t *testing.T) {
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "clickhouse")
-	if err := os.WriteFile(binary, []byte("#!/bin/sh\n"), 0o700); err != nil { //nolint:gosec // a script
+	if err := os.WriteFile(binary, []byte("#!/bin/sh\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -54,13 +55,12 @@ func run(ctx context.Context, log *zap.Logger, stopTimeout time.Duration, parts 
 		}()
 	}
 	errs := firstFailure(ctx, ended, len(parts))
-	for i := len(started) - 1; i >= 0; i-- {
-		r := started[i]
+	for _, r := range slices.Backward(started) {
 		r.cancel()
 		timeout := time.NewTimer(stopTimeout)
 		select {
 		case <-r.done:
-			if r.err != nil && (len(errs) == 0 || !errors.Is(errs[0], r.err)) {
+			if r.err != nil && !slices.Contains(errs, r.err) { // the first failure is there already
 				errs = append(errs, r.err)
 			}
 		case <-timeout.C:

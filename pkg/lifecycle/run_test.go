@@ -98,13 +98,13 @@ func TestRun_GoesOnPastAPartThatDoesNotStop(t *testing.T) {
 				Part{Name: "stuck", Run: func(context.Context) error { <-release; return nil }})
 		}()
 		synctest.Wait()
-		from := time.Now()
+		from := time.Now() //nolint:forbidigo // the clock of the bubble
 		cancel()
 		<-firstStopped
 		if err := <-result; err != nil {
 			t.Errorf("Run = %v, want nil", err)
 		}
-		if took := time.Since(from); took != StopTimeout {
+		if took := time.Since(from); took != StopTimeout { //nolint:forbidigo // as above
 			t.Errorf("waited %v for the part that is stuck, want %v", took, StopTimeout)
 		}
 		if logs.FilterField(zap.String("part", "stuck")).Len() != 1 {
@@ -113,7 +113,7 @@ func TestRun_GoesOnPastAPartThatDoesNotStop(t *testing.T) {
 	})
 }
 
-func TestSignals_EndsAtTheFirstTerm(t *testing.T) {
+func TestSignals_EndsAtTheFirstTerm(t *testing.T) { //nolint:paralleltest // signals the whole process
 	ctx, stop := Signals(t.Context())
 	defer stop()
 	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
