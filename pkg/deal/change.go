@@ -69,6 +69,13 @@ func (d *Deal) voidAcceptances() {
 	}
 }
 
+// forgetVoids asks every party anew whether the deal be void: they agreed about other figures.
+func (d *Deal) forgetVoids() {
+	for i := range d.Standings {
+		d.Standings[i].Voids = false
+	}
+}
+
 func (d *Deal) voidAttestations() {
 	for i := range d.Standings {
 		d.Standings[i].AttestedTerms, d.Standings[i].AttestedAt = 0, nil

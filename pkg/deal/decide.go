@@ -222,6 +222,7 @@ func attest(e *Event, before Deal, c Command) error {
 		e.Type = EventCorrected
 		d.Terms, d.TermsVersion, d.Correction = before.Correction.Terms.clone(), version, nil
 		d.keepStandings()
+		d.forgetVoids()
 	} else {
 		e.Type, d.Status = EventWon, Won
 	}

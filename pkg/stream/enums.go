@@ -6,8 +6,7 @@ import (
 	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
 )
 
-// enum ties the words of the domain to the numbers of the log. An unknown number reads as the zero word, so that an
-// older reader passes over what a later release added within the same schema.
+// enum ties the words of the domain to the numbers of the log. An unknown number reads as the zero word.
 type enum[W comparable, N ~int32] struct {
 	numbers map[W]N
 	words   map[N]W

@@ -106,6 +106,9 @@ func Decode(payload []byte) (Event, error) {
 	if e.Deal.ID.IsZero() || e.Deal.Revision == 0 || m.GetSchema() == 0 {
 		return Event{}, fmt.Errorf("decode event: schema, deal or revision is missing")
 	}
+	if e.Deal.Status == deal.New || e.Type == "" {
+		return Event{}, fmt.Errorf("decode event: its type or status is none that this release knows: update dealreg")
+	}
 	return e, nil
 }
 

@@ -120,6 +120,27 @@ func TestEncode_GivesTheSameBytesForTheSameMeaning(t *testing.T) {
 	})
 }
 
+func TestDecode_RefusesAStatusOrTypeThatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*dealregv1.DealEvent){
+		"status": func(m *dealregv1.DealEvent) { m.Deal.Status = 99 },
+		"type":   func(m *dealregv1.DealEvent) { m.Type = 99 },
+	} {
+		var m dealregv1.DealEvent
+		if err := proto.Unmarshal(encode(t, example()), &m); err != nil {
+			t.Fatal(err)
+		}
+		change(&m)
+		payload, err := proto.Marshal(&m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Decode(payload); err == nil || !strings.Contains(err.Error(), "update dealreg") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Every field of the contract is written, so that a field that was added and forgotten shows up here.
 func TestEncode_FillsEveryFieldOfTheContract(t *testing.T) {
 	t.Parallel()

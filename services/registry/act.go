@@ -59,16 +59,24 @@ func (s *Service) change(
 	command.By, command.Today = actor, s.today(actor)
 	stored, err := s.decide(ctx, last.Deal, command, &last, r)
 	if errors.Is(err, stream.ErrConflict) {
-		now, readErr := s.log.Last(ctx, id)
-		if readErr != nil {
-			return answer{}, s.problem(id, readErr)
-		}
-		return answer{}, httpapi.PreconditionFailed(now.Deal.Revision)
+		return s.lost(ctx, id, actor, r)
 	}
 	if err != nil {
 		return answer{}, s.problem(id, err)
 	}
 	return answer{Stored: stored}, nil
+}
+
+// lost answers a request that another one overtook: with that one's event when it was the same request, else with 412.
+func (s *Service) lost(ctx context.Context, id deal.ID, actor deal.Actor, r request) (answer, error) {
+	history, err := s.log.History(ctx, id)
+	if err != nil {
+		return answer{}, s.problem(id, err)
+	}
+	if done, err := replay(history, actor, r); done != nil || err != nil {
+		return answer{Stored: deref(done), replayed: true}, err
+	}
+	return answer{}, httpapi.PreconditionFailed(history[len(history)-1].Deal.Revision)
 }
 
 func deref(s *stream.Stored) stream.Stored {

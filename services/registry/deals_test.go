@@ -98,6 +98,32 @@ func TestRegistry_SameKeyAtOnceMakesOneDeal(t *testing.T) {
 	}
 }
 
+func TestRegistry_SameMoveAtOnceIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.register("k", registration(w.a, w.b))
+	var wait sync.WaitGroup
+	answers := make([]reply, 50)
+	for i := range answers {
+		wait.Go(func() {
+			answers[i] = w.send(w.keys[w.b], http.MethodPost, location(d.ID)+"/accept", object{}, "If-Match", httpapi.ETag(1), "Idempotency-Key", "x")
+		})
+	}
+	wait.Wait()
+	made := 0
+	for _, r := range answers {
+		if r.status != http.StatusOK || r.text != answers[0].text {
+			t.Errorf("%d %s", r.status, r.text)
+		}
+		if r.header.Get("Idempotency-Replayed") == "" {
+			made++
+		}
+	}
+	if made != 1 {
+		t.Errorf("made %d times", made)
+	}
+}
+
 func TestRegistry_OneOfManyWritersWinsARevision(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

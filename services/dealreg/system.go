@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/embedded"
+	"github.com/dealreg/dealreg/pkg/httpapi"
+	"github.com/dealreg/dealreg/pkg/lifecycle"
+	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+	"github.com/dealreg/dealreg/services/aggregator"
+	"github.com/dealreg/dealreg/services/directory"
+	"github.com/dealreg/dealreg/services/registry"
+	"github.com/dealreg/dealreg/services/reports"
+)
+
+// system is what `up` and `serve` run with.
+type system struct {
+	Data          string `default:"dealreg-data" placeholder:"DIR" help:"Folder of the embedded engines and of the pepper for keys." json:"data"`
+	Listen        string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address of the API." json:"listen"`
+	NATSURL       string `name:"nats-url" placeholder:"URL" help:"A NATS server with JetStream, instead of the embedded one." json:"nats-url"`
+	ClickhouseDSN string `name:"clickhouse-dsn" placeholder:"URL" help:"A ClickHouse server (native protocol), instead of the embedded one." json:"clickhouse-dsn"`
+	Replicas      int    `default:"1" help:"Replicas of the streams that are created." json:"replicas"`
+}
+
+// The services, in the order in which a deal meets them.
+const (
+	serviceDirectory  = "directory"
+	serviceRegistry   = "registry"
+	serviceAggregator = "aggregator"
+	serviceReports    = "reports"
+)
+
+var allServices = []string{serviceDirectory, serviceRegistry, serviceAggregator, serviceReports}
+
+// assembly wires services to engines. Closers undo what was opened, the last first.
+type assembly struct {
+	system
+	log     *zap.Logger
+	health  *lifecycle.Health
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	roster  *roster.Roster
+	store   *roster.Store
+	pepper  []byte
+	house   *warehouse.Warehouse
+	server  *httpapi.Server
+	parts   []lifecycle.Part
+	closers []func()
+	// announce gets the operator's key on the first start.
+	announce func(token string)
+}
+
+// assemble opens the engines and wires the named services. Everything but `serve` beside an external NATS needs no
+// engine but those that it starts itself.
+func assemble(ctx context.Context, cfg system, log *zap.Logger, announce func(string), services []string) (*assembly, error) {
+	a := &assembly{system: cfg, log: log, health: lifecycle.NewHealth(), announce: announce}
+	for _, step := range []func(context.Context) error{a.openData, a.openNATS, a.openClickHouse, a.openRoster} {
+		if err := step(ctx); err != nil {
+			a.close()
+			return nil, err
+		}
+	}
+	a.server = httpapi.New(httpapi.Config{
+		Title: "dealreg", Version: version, Log: log, Health: a.health,
+		Authenticate: roster.Authenticator{Roster: a.roster, Pepper: a.pepper}.Authenticate,
+	})
+	if err := a.addServices(services); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *assembly) close() {
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		a.closers[i]()
+	}
+	a.closers = nil
+}
+
+// openData makes the data folder and reads the pepper, which it makes on the first start.
+func (a *assembly) openData(context.Context) error {
+	if err := os.MkdirAll(a.Data, 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	path := filepath.Join(a.Data, "pepper")
+	text, err := os.ReadFile(path) // #nosec G304 -- the operator names the folder
+	if errors.Is(err, os.ErrNotExist) {
+		fresh := make([]byte, 32)
+		_, _ = rand.Read(fresh) // never fails (crypto/rand)
+		text = []byte(hex.EncodeToString(fresh) + "\n")
+		err = os.WriteFile(path, text, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("pepper for keys: %w", err)
+	}
+	a.pepper, err = hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(a.pepper) < 32 {
+		return fmt.Errorf("pepper for keys: %s holds no 64 hexadecimal digits: restore it from the backup, or every key is void", path)
+	}
+	return nil
+}
+
+// openNATS connects to the broker, the embedded one unless another is named. An external one need not answer yet.
+func (a *assembly) openNATS(context.Context) error {
+	options := []nats.Option{
+		nats.Name("dealreg"), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.ReconnectWait(250 * time.Millisecond),
+		nats.ReconnectHandler(func(*nats.Conn) { a.log.Info("NATS is back") }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				a.log.Warn("NATS is away", zap.Error(err))
+			}
+		}),
+	}
+	var err error
+	if a.NATSURL != "" {
+		a.nc, err = nats.Connect(a.NATSURL, options...)
+	} else {
+		var broker *embedded.NATS
+		broker, err = embedded.StartNATS(embedded.NATSConfig{Dir: filepath.Join(a.Data, "nats"), Log: a.log, Health: a.health})
+		if err != nil {
+			return err
+		}
+		a.closers = append(a.closers, broker.Stop)
+		a.parts = append(a.parts, lifecycle.Part{Name: "nats", Run: broker.Run})
+		a.nc, err = broker.Connect(options...)
+	}
+	if err != nil {
+		return fmt.Errorf("connect to NATS: %w", err)
+	}
+	a.closers = append(a.closers, a.nc.Close)
+	a.js, err = jetstream.New(a.nc)
+	return err
+}
+
+// openClickHouse opens the warehouse, the embedded one unless another is named. An external one need not answer yet.
+func (a *assembly) openClickHouse(ctx context.Context) error {
+	dsn := a.ClickhouseDSN
+	if dsn == "" {
+		bar := newStageBar(os.Stderr)
+		engine, err := embedded.StartClickHouse(ctx, embedded.ClickHouseConfig{
+			Dir: filepath.Join(a.Data, "clickhouse"), Log: a.log, Health: a.health, Progress: bar.show,
+		})
+		bar.end()
+		if err != nil {
+			return err
+		}
+		a.closers = append(a.closers, engine.Stop)
+		a.parts = append(a.parts, lifecycle.Part{Name: "clickhouse", Run: engine.Run})
+		dsn = engine.DSN()
+	}
+	var err error
+	a.house, err = warehouse.Open(warehouse.Config{DSN: dsn})
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, func() { _ = a.house.Close() })
+	return nil
+}
+
+func (a *assembly) openRoster(context.Context) error {
+	a.roster = roster.New(a.js, a.log, a.health)
+	a.store = roster.NewStore(a.js)
+	a.parts = append(a.parts, lifecycle.Part{Name: "roster", Run: a.roster.Run})
+	return nil
+}
+
+// hasWonDeals tells whether the association has a won deal, as far as the projection is.
+func (a *assembly) hasWonDeals(ctx context.Context, association deal.ID) (bool, error) {
+	won, _, err := a.house.FindDeals(ctx, warehouse.Filter{Association: association, Status: string(deal.Won)}, 1, warehouse.Cursor{})
+	return len(won) > 0, err
+}
+
+// addServices wires the named services. A registry beside an aggregator opens once that has checked the projection
+// against the log: a log that lost its tail would hand out the same sequences again.
+func (a *assembly) addServices(names []string) error {
+	var gate func(context.Context) error
+	for _, name := range names {
+		var run func(context.Context) error
+		switch name {
+		case serviceDirectory:
+			s, err := directory.New(directory.Config{
+				JetStream: a.js, Roster: a.roster, Pepper: a.pepper, Replicas: a.Replicas, Announce: a.announce,
+				Log: a.log, Health: a.health, HasWonDeals: a.hasWonDeals,
+			})
+			if err != nil {
+				return err
+			}
+			s.Routes(a.server.API)
+			run = s.Run
+		case serviceAggregator:
+			s, err := aggregator.New(aggregator.Config{
+				NATS: a.nc, Warehouse: a.house, Health: a.health, Log: a.log, Metrics: a.server.Metrics,
+			})
+			if err != nil {
+				return err
+			}
+			gate = until(s.Verified())
+			run = s.Run
+		case serviceReports:
+			s, err := reports.New(reports.Config{Warehouse: a.house, Roster: a.roster, Log: a.log, Health: a.health})
+			if err != nil {
+				return err
+			}
+			s.Routes(a.server.API)
+			run = s.Run
+		case serviceRegistry:
+			s, err := registry.New(registry.Config{
+				Log: a.log, NATS: a.nc, Roster: a.roster, Store: a.store, Finder: a.house, Health: a.health, Now: time.Now,
+				Replicas: a.Replicas, Gate: gate,
+			})
+			if err != nil {
+				return err
+			}
+			s.Routes(a.server.API)
+			run = s.Run
+		}
+		a.parts = append(a.parts, lifecycle.Part{Name: name, Run: run})
+	}
+	return nil
+}
+
+// until waits for a channel to close.
+func until(closed <-chan struct{}) func(context.Context) error {
+	return func(ctx context.Context) error {
+		select {
+		case <-closed:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// serve listens and runs all parts until ctx ends. ready is called with the address once the listener is open.
+func (a *assembly) serve(ctx context.Context, ready func(ctx context.Context, url string) error) error {
+	defer a.close()
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", a.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w: choose another address with --listen", a.Listen, err)
+	}
+	url := "http://" + listener.Addr().String()
+	server := &http.Server{
+		Handler: a.server.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	a.parts = append(a.parts, lifecycle.Part{Name: "http", Run: func(ctx context.Context) error {
+		ended := make(chan error, 1)
+		go func() { ended <- server.Serve(listener) }()
+		select {
+		case err := <-ended:
+			return fmt.Errorf("serve HTTP: %w", err)
+		case <-ctx.Done():
+		}
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if server.Shutdown(within) != nil {
+			_ = server.Close()
+		}
+		<-ended
+		return nil
+	}})
+	if ready != nil {
+		a.parts = append(a.parts, lifecycle.Part{Name: "start", Run: func(ctx context.Context) error {
+			if err := ready(ctx, url); err != nil && ctx.Err() == nil {
+				return err
+			}
+			<-ctx.Done()
+			return nil
+		}})
+	}
+	a.log.Info("listening", zap.String("url", url))
+	return lifecycle.Run(ctx, a.log, a.parts...)
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/roster"
+)
+
+type upCommand struct {
+	System system `embed:""`
+	Demo   bool   `help:"Fill the system with the demo once it is up, and print the year's volume."`
+}
+
+// Run runs everything in one process until it is told to stop.
+func (c *upCommand) Run(ctx context.Context, log *zap.Logger) error {
+	a, err := assemble(ctx, c.System, log, announceOperator, []string{serviceDirectory, serviceAggregator, serviceRegistry, serviceReports})
+	if err != nil {
+		return err
+	}
+	return a.serve(ctx, func(ctx context.Context, url string) error {
+		if err := waitReady(ctx, url); err != nil {
+			return err
+		}
+		fmt.Printf("dealreg is up at %s (the API's contract: %s/openapi.json)\n", url, url)
+		if !c.Demo {
+			return nil
+		}
+		return a.runDemo(ctx, url)
+	})
+}
+
+func announceOperator(token string) {
+	fmt.Printf("The operator's key, shown this once: %s\n", token)
+}
+
+// runDemo runs the demo with a key that lasts as long as it takes.
+func (a *assembly) runDemo(ctx context.Context, url string) error {
+	key, token, err := a.store.Issue(ctx, deal.ID(uuid.Must(uuid.NewV7())), roster.Scope{Role: roster.RoleOperator, Label: "demo"}, time.Now(), a.pepper)
+	if err != nil {
+		return fmt.Errorf("issue a key for the demo: %w", err)
+	}
+	defer func() {
+		if _, err := a.store.Revoke(context.WithoutCancel(ctx), key, time.Now()); err != nil {
+			a.log.Warn("demo key not revoked", zap.Error(err))
+		}
+	}()
+	if err := a.roster.WaitFor(ctx, roster.Keys, key.Revision); err != nil {
+		return err
+	}
+	return demo(ctx, newClient(url, token), time.Now())
+}
+
+type serveCommand struct {
+	System  system `embed:""`
+	Service string `arg:"" enum:"directory,registry,aggregator,reports" help:"One of ${enum}."`
+}
+
+// Run runs one service until it is told to stop. It waits for engines that are not there yet.
+func (c *serveCommand) Run(ctx context.Context, log *zap.Logger) error {
+	if c.System.NATSURL == "" {
+		return fmt.Errorf("one service alone needs a NATS that the others reach too: give --nats-url, or run everything with `dealreg up`")
+	}
+	if c.System.ClickhouseDSN == "" {
+		return fmt.Errorf("one service alone needs a ClickHouse that the others reach too: give --clickhouse-dsn, or run everything with `dealreg up`")
+	}
+	a, err := assemble(ctx, c.System, log, announceOperator, []string{c.Service})
+	if err != nil {
+		return err
+	}
+	return a.serve(ctx, nil)
+}
