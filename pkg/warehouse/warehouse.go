@@ -107,6 +107,8 @@ func (w *Warehouse) lookForDatabase(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
+	// This may happen on the way to an insert, whose query id must not be taken by another query.
+	ctx = clickhouse.Context(ctx, clickhouse.WithQueryID(""))
 	var found uint64
 	err = conn.QueryRow(ctx, "SELECT count() FROM system.databases WHERE name = {database:String}",
 		clickhouse.Named("database", w.database)).Scan(&found)

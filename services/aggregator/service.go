@@ -132,6 +132,7 @@ func (s *Service) Run(ctx context.Context) error {
 			<-ctx.Done()
 			return nil
 		}
+		s.cfg.Health.Report("aggregator", err)
 		s.cfg.Log.Warn("aggregation interrupted", zap.Error(err), zap.Uint64("checkpoint", s.Checkpoint()))
 		if s.Checkpoint() > before {
 			pause.Reset()

@@ -1,0 +1,267 @@
+package reports
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/httpapi"
+	"github.com/dealreg/dealreg/pkg/money"
+	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+)
+
+// AsOf says which events a report includes: those up to the sequence.
+type AsOf struct {
+	AsOfSequence      uint64    `json:"as_of_sequence" doc:"The last event of the log that is included; 0 when there is none"`
+	AsOf              time.Time `json:"as_of,omitzero" doc:"When that event happened; absent when there is none"`
+	QuarantinedEvents uint64    `json:"quarantined_events" doc:"Events of the whole log up to there that could not be read: the sums may lack them"`
+}
+
+// Sums are what deals add up to, as decimals of the report's currency.
+type Sums struct {
+	Amount            string `json:"amount" example:"1250000.00"`
+	Deals             int64  `json:"deals" doc:"How many deals the amount is made of"`
+	AttestedByParties string `json:"attested_by_parties" doc:"The part of the amount for which the parties stand; a registrar stands for the rest" example:"1250000.00"`
+	UnconvertedDeals  int64  `json:"unconverted_deals" doc:"Deals that wait for an exchange rate and are not in the amount"`
+}
+
+// Named is an id with the name that it has today; an empty name means that the directory does not know it.
+type Named struct {
+	ID   deal.ID `json:"id"`
+	Name string  `json:"name"`
+}
+
+// VolumeReport is an association's year.
+type VolumeReport struct {
+	AssociationID deal.ID        `json:"association_id"`
+	Year          int            `json:"year" doc:"The association's year, by the calendar year in which it starts"`
+	Currency      money.Currency `json:"currency" doc:"The association's reporting currency"`
+	AsOf
+	Total        Sums         `json:"total"`
+	PreviousYear Sums         `json:"previous_year" doc:"The whole year before, with the same events"`
+	Items        []VolumeItem `json:"items" doc:"Add up to the total; empty by total"`
+}
+
+// VolumeItem is one chapter, pair or month.
+type VolumeItem struct {
+	Chapter   *Named  `json:"chapter,omitempty"`
+	Companies []Named `json:"companies,omitempty" doc:"The two of a pair"`
+	Month     string  `json:"month,omitempty" example:"2026-03" doc:"Calendar month of won_on"`
+	Sums
+}
+
+// CompanyReport is a company's year with its partners, by association.
+type CompanyReport struct {
+	CompanyID deal.ID `json:"company_id"`
+	Year      int     `json:"year" doc:"Each association's own year, by the calendar year in which it starts"`
+	AsOf
+	Associations []CompanyAssociation `json:"associations" doc:"Each counts its own: they are never added"`
+}
+
+// CompanyAssociation is what one association counts for the company.
+type CompanyAssociation struct {
+	Association Named          `json:"association"`
+	Currency    money.Currency `json:"currency"`
+	Items       []PartnerItem  `json:"items" doc:"By falling amount"`
+}
+
+// PartnerItem is what the company and one partner count for together.
+type PartnerItem struct {
+	Partner Named `json:"partner"`
+	Sums
+}
+
+func (s *Service) associationRoutes(api huma.API) {
+	huma.Register(api, huma.Operation{
+		OperationID: "get-association-volume", Method: http.MethodGet, Path: "/v1/associations/{id}/volume", Tags: []string{"Reports"},
+		Summary:     "What an association's won deals of a year add up to",
+		Description: "For its registrar, its auditor and the operator; for its board when the association's disclosure is open.",
+	}, s.associationVolume)
+}
+
+func (s *Service) companyRoutes(api huma.API) {
+	huma.Register(api, huma.Operation{
+		OperationID: "get-company-volume", Method: http.MethodGet, Path: "/v1/companies/{id}/volume", Tags: []string{"Reports"},
+		Summary:     "What a company's won deals of a year add up to with each partner",
+		Description: "For the company itself and the operator.",
+	}, s.companyVolume)
+}
+
+// Period is what every report is asked for.
+type Period struct {
+	ID           deal.ID `path:"id"`
+	Year         int     `query:"year" required:"true" minimum:"1899" maximum:"2300"`
+	AsOfSequence uint64  `query:"as_of_sequence" doc:"Include the events of the log up to this one; all that are there when left out"`
+}
+
+type volumeInput struct {
+	Period
+	By warehouse.By `query:"by" enum:"total,chapter,pair,month" default:"total"`
+}
+
+func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*struct{ Body VolumeReport }, error) {
+	association, known := s.cfg.Roster.Association(in.ID)
+	if !known || !maySee(httpapi.Caller(ctx), association) {
+		return nil, httpapi.NotFound()
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	asOf, err := s.asOf(ctx, in.AsOfSequence)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.cfg.Warehouse.Volume(ctx, warehouse.VolumeQuery{
+		Association: in.ID, Year: in.Year, By: in.By, UpTo: asOf.AsOfSequence,
+	})
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	currency := association.ReportingCurrency
+	if v.Currency != "" {
+		currency = money.Currency(v.Currency) // that of the vouchers
+	}
+	if !currency.Known() {
+		return nil, httpapi.Internal(fmt.Errorf("association %s has no known currency", in.ID))
+	}
+	report := VolumeReport{
+		AssociationID: in.ID, Year: in.Year, Currency: currency, AsOf: asOf,
+		Total: showSums(v.Total, currency), PreviousYear: showSums(v.PreviousYear, currency), Items: []VolumeItem{},
+	}
+	if in.By == warehouse.ByMonth {
+		v.Items = wholeYear(v.Items, in.Year, time.Month(association.YearStartsIn))
+	}
+	for _, item := range v.Items {
+		report.Items = append(report.Items, s.showItem(in.By, item, currency))
+	}
+	return &struct{ Body VolumeReport }{report}, nil
+}
+
+// maySee lets in who works for the association, and its board where members agreed that it sees everything.
+func maySee(caller roster.Principal, a roster.Association) bool {
+	return caller.IsRegistrarOf(a.ID) || caller.IsAuditorOf(a.ID) ||
+		caller.IsBoardOf(a.ID) && a.Disclosure == roster.DisclosureOpen
+}
+
+func (s *Service) companyVolume(ctx context.Context, in *Period) (*struct{ Body CompanyReport }, error) {
+	caller := httpapi.Caller(ctx)
+	_, known := s.cfg.Roster.Company(in.ID)
+	if !known || !caller.ActsFor(in.ID) && caller.Role != roster.RoleOperator {
+		return nil, httpapi.NotFound()
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	asOf, err := s.asOf(ctx, in.AsOfSequence)
+	if err != nil {
+		return nil, err
+	}
+	pairs, err := s.cfg.Warehouse.CompanyVolume(ctx, in.ID, in.Year, asOf.AsOfSequence)
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	report := CompanyReport{CompanyID: in.ID, Year: in.Year, AsOf: asOf, Associations: []CompanyAssociation{}}
+	for _, p := range pairs {
+		currency := money.Currency(p.Currency)
+		if !currency.Known() {
+			return nil, httpapi.Internal(fmt.Errorf("association %s has no known currency", p.Association))
+		}
+		last := len(report.Associations) - 1
+		if last < 0 || report.Associations[last].Association.ID != p.Association {
+			association, _ := s.cfg.Roster.Association(p.Association)
+			report.Associations = append(report.Associations, CompanyAssociation{
+				Association: Named{ID: p.Association, Name: association.Name}, Currency: currency,
+			})
+			last++
+		}
+		report.Associations[last].Items = append(report.Associations[last].Items,
+			PartnerItem{Partner: s.company(p.Partner), Sums: showSums(p.Sums, currency)})
+	}
+	return &struct{ Body CompanyReport }{report}, nil
+}
+
+// asOf fixes the prefix of the log that a report includes, the longest when none is asked for, and makes sure that the
+// warehouse holds all of it. The error is a Problem.
+func (s *Service) asOf(ctx context.Context, sequence uint64) (AsOf, error) {
+	checkpoint, err := s.cfg.Warehouse.Checkpoint(ctx)
+	if err != nil {
+		return AsOf{}, unanswered(err)
+	}
+	if sequence == 0 {
+		sequence = checkpoint.Sequence
+	}
+	if sequence > checkpoint.Sequence {
+		return AsOf{}, httpapi.Unavailable(fmt.Sprintf("the reports hold the log up to sequence %d so far", checkpoint.Sequence), nil)
+	}
+	prefix, err := s.cfg.Warehouse.Prefix(ctx, sequence)
+	if err != nil {
+		return AsOf{}, unanswered(err)
+	}
+	if !prefix.Whole() || prefix.Last != sequence {
+		return AsOf{}, httpapi.Unavailable("the reports lack events of the log and an operator has to rebuild them",
+			fmt.Errorf("%d sequences from %d to %d are stored of the first %d", prefix.Sequences, prefix.First, prefix.Last, sequence))
+	}
+	result := AsOf{AsOfSequence: sequence, QuarantinedEvents: prefix.Quarantined}
+	if sequence > 0 {
+		result.AsOf = prefix.At
+	}
+	return result, nil
+}
+
+// unanswered makes a Problem of an error of the warehouse.
+func unanswered(err error) error {
+	var mixed *warehouse.CurrencyError
+	if errors.As(err, &mixed) {
+		return httpapi.Internal(err)
+	}
+	return httpapi.Unavailable("the warehouse does not answer", err)
+}
+
+// wholeYear adds the months in which nothing was won.
+func wholeYear(items []warehouse.Item, year int, startsIn time.Month) []warehouse.Item {
+	var all []warehouse.Item
+	for i := range 12 {
+		month := calendar.New(year, startsIn+time.Month(i), 1)
+		for len(items) > 0 && items[0].Month < month {
+			all, items = append(all, items[0]), items[1:]
+		}
+		if len(items) > 0 && items[0].Month == month {
+			all, items = append(all, items[0]), items[1:]
+			continue
+		}
+		all = append(all, warehouse.Item{Month: month, Sums: warehouse.NoSums()})
+	}
+	return append(all, items...)
+}
+
+func (s *Service) showItem(by warehouse.By, item warehouse.Item, currency money.Currency) VolumeItem {
+	shown := VolumeItem{Sums: showSums(item.Sums, currency)}
+	switch by {
+	case warehouse.ByChapter:
+		chapter, _ := s.cfg.Roster.Chapter(item.Chapter)
+		shown.Chapter = &Named{ID: item.Chapter, Name: chapter.Name}
+	case warehouse.ByPair:
+		shown.Companies = []Named{s.company(item.A), s.company(item.B)}
+	case warehouse.ByMonth:
+		shown.Month = item.Month.String()[:len("2026-03")]
+	case warehouse.ByTotal:
+	}
+	return shown
+}
+
+func (s *Service) company(id deal.ID) Named {
+	company, _ := s.cfg.Roster.Company(id)
+	return Named{ID: id, Name: company.Name}
+}
+
+func showSums(sums warehouse.Sums, currency money.Currency) Sums {
+	return Sums{
+		Amount: money.Decimal(sums.Amount, currency), Deals: sums.Deals,
+		AttestedByParties: money.Decimal(sums.AttestedByParties, currency), UnconvertedDeals: sums.Unconverted,
+	}
+}

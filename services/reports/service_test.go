@@ -1,0 +1,349 @@
+package reports_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/embedded/embeddedtest"
+	"github.com/dealreg/dealreg/pkg/httpapi"
+	"github.com/dealreg/dealreg/pkg/lifecycle"
+	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/roster/rostertest"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
+	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
+	"github.com/dealreg/dealreg/services/reports"
+)
+
+func TestMain(m *testing.M) { os.Exit(embeddedtest.Main(m)) }
+
+var (
+	start   = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	open    = id(1) // an association whose board sees all; its year starts in July, its currency has no decimals
+	guarded = id(2)
+	north   = id(11)
+	alpha   = id(21)
+	beta    = id(22)
+	gamma   = id(23)
+
+	callers = map[string]roster.Principal{
+		"operator":          {Role: roster.RoleOperator},
+		"registrar":         {Role: roster.RoleRegistrar, Association: open},
+		"other registrar":   {Role: roster.RoleRegistrar, Association: guarded},
+		"auditor":           {Role: roster.RoleAuditor, Association: open},
+		"auditor of all":    {Role: roster.RoleAuditor},
+		"board":             {Role: roster.RoleBoard, Association: open},
+		"guarded board":     {Role: roster.RoleBoard, Association: guarded},
+		"guarded registrar": {Role: roster.RoleRegistrar, Association: guarded},
+		"member":            {Role: roster.RoleMember, Company: alpha},
+		"company admin":     {Role: roster.RoleCompanyAdmin, Company: alpha},
+		"partner":           {Role: roster.RoleMember, Company: beta},
+	}
+)
+
+func id(n byte) deal.ID { return deal.ID{0: 0xd0, 6: 0x70, 8: 0x80, 15: n} }
+
+type system struct {
+	t         *testing.T
+	handler   http.Handler
+	warehouse *warehouse.Warehouse
+	health    *lifecycle.Health
+	service   *reports.Service
+}
+
+func newSystem(t *testing.T, w *warehouse.Warehouse) *system {
+	t.Helper()
+	store, directory := rostertest.New(t)
+	var revision uint64
+	put := func(r uint64, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		revision = r
+	}
+	put(store.PutAssociation(t.Context(), roster.Association{
+		ID: open, Name: "Open Partners", TimeZone: "UTC", YearStartsIn: 7, ReportingCurrency: "JPY", Disclosure: roster.DisclosureOpen,
+	}))
+	put(store.PutAssociation(t.Context(), roster.Association{
+		ID: guarded, Name: "Guarded Partners", TimeZone: "UTC", YearStartsIn: 1, ReportingCurrency: "EUR", Disclosure: roster.DisclosureGuarded,
+	}))
+	seen := func(b roster.Bucket) {
+		t.Helper()
+		if err := directory.WaitFor(t.Context(), b, revision); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen(roster.Associations)
+	put(store.PutChapter(t.Context(), roster.Chapter{ID: north, AssociationID: open, Name: "North"}))
+	seen(roster.Chapters)
+	put(store.PutCompany(t.Context(), roster.Company{ID: alpha, Name: "Alpha", Country: "DE"}))
+	put(store.PutCompany(t.Context(), roster.Company{ID: beta, Name: "Beta", Country: "DE"}))
+	seen(roster.Companies)
+
+	s := &system{t: t, warehouse: w, health: lifecycle.NewHealth()}
+	var err error
+	s.service, err = reports.New(reports.Config{Warehouse: w, Roster: directory, Health: s.health})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httpapi.New(httpapi.Config{Authenticate: func(token string) (roster.Principal, error) { return callers[token], nil }})
+	s.service.Routes(server.API)
+	s.handler = server.Handler()
+	return s
+}
+
+// won is the event of a deal between alpha and beta in 2026-08, which both attested.
+func won(d byte, association deal.ID, currency string, minor int64) *dealregv1.DealEvent {
+	a, b, chapter := alpha, beta, north
+	return &dealregv1.DealEvent{
+		Schema: 1, DealId: idBytes(id(d)), Revision: 1, At: timestamppb.New(start.Add(time.Duration(d) * time.Minute)),
+		Deal: &dealregv1.Deal{Status: dealregv1.Status_STATUS_WON, RegisteredBy: a[:]},
+		Attributions: []*dealregv1.Attribution{{
+			AssociationId: association[:], Year: 2026, Month: int32(calendar.New(2026, 8, 1)), Currency: currency, AmountMinor: minor,
+			Evidence: dealregv1.Evidence_EVIDENCE_PARTIES,
+			Chapters: []*dealregv1.ChapterAmount{{ChapterId: chapter[:], AmountMinor: minor}},
+			Pairs:    []*dealregv1.PairAmount{{CompanyA: a[:], CompanyB: b[:], AmountMinor: minor}},
+		}},
+	}
+}
+
+func idBytes(id deal.ID) []byte { return id[:] }
+
+// store puts events behind each other, beginning at sequence 1. A nil event is one that cannot be read.
+func (s *system) store(events ...*dealregv1.DealEvent) {
+	s.t.Helper()
+	var batch warehouse.Batch
+	for i, e := range events {
+		payload := []byte("\xff")
+		if e != nil {
+			var err error
+			if payload, err = proto.Marshal(e); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		if err := batch.Append(uint64(i)+1, start, payload); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if err := s.warehouse.Insert(s.t.Context(), &batch); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *system) get(caller, path string) *httptest.ResponseRecorder {
+	s.t.Helper()
+	request := httptest.NewRequestWithContext(s.t.Context(), http.MethodGet, path, nil)
+	request.Header.Set("Authorization", "Bearer "+caller)
+	answer := httptest.NewRecorder()
+	s.handler.ServeHTTP(answer, request)
+	return answer
+}
+
+// read gets a report that must be answered.
+func read[R any](s *system, caller, path string) R {
+	s.t.Helper()
+	answer := s.get(caller, path)
+	var report R
+	if answer.Code != http.StatusOK {
+		s.t.Fatalf("%s as %s: %d %s", path, caller, answer.Code, answer.Body)
+	}
+	if err := json.Unmarshal(answer.Body.Bytes(), &report); err != nil {
+		s.t.Fatal(err)
+	}
+	return report
+}
+
+func volumePath(association deal.ID, query string) string {
+	return "/v1/associations/" + association.String() + "/volume?year=2026" + query
+}
+
+func TestVolume_ShowsEachCutWithNames(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, warehousetest.New(t))
+	unknown := won(33, open, "JPY", 400)
+	unknown.Attributions[0].Pairs[0].CompanyB = idBytes(gamma)
+	s.store(won(31, open, "JPY", 1000), unknown, nil)
+
+	total := read[reports.VolumeReport](s, "registrar", volumePath(open, ""))
+	if want := (reports.Sums{Amount: "1400", Deals: 2, AttestedByParties: "1400"}); total.Total != want {
+		t.Errorf("got %+v", total.Total)
+	}
+	if total.AsOfSequence != 3 || total.QuarantinedEvents != 1 || total.Currency != "JPY" || total.AsOf.AsOf.IsZero() {
+		t.Errorf("got %+v", total)
+	}
+	if len(total.Items) != 0 || total.PreviousYear.Amount != "0" {
+		t.Errorf("got %+v", total)
+	}
+	next := read[reports.VolumeReport](s, "registrar", strings.Replace(volumePath(open, ""), "2026", "2027", 1))
+	if next.PreviousYear != total.Total {
+		t.Errorf("got %+v", next)
+	}
+
+	chapters := read[reports.VolumeReport](s, "registrar", volumePath(open, "&by=chapter")).Items
+	if len(chapters) != 1 || *chapters[0].Chapter != (reports.Named{ID: north, Name: "North"}) || chapters[0].Amount != "1400" {
+		t.Errorf("got %+v", chapters)
+	}
+	pairs := read[reports.VolumeReport](s, "registrar", volumePath(open, "&by=pair")).Items
+	if len(pairs) != 2 || pairs[0].Companies[0].Name != "Alpha" || pairs[0].Companies[1].Name != "Beta" ||
+		pairs[0].Amount != "1000" || pairs[1].Companies[1] != (reports.Named{ID: gamma}) {
+		t.Errorf("got %+v", pairs)
+	}
+	months := read[reports.VolumeReport](s, "registrar", volumePath(open, "&by=month")).Items
+	if len(months) != 12 || months[0].Month != "2026-07" || months[11].Month != "2027-06" ||
+		months[1].Amount != "1400" || months[0].Amount != "0" {
+		t.Errorf("got %+v", months)
+	}
+}
+
+func TestVolume_AsOfASequenceIsTheSumThen(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, warehousetest.New(t))
+	s.store(won(31, open, "JPY", 1000), won(32, open, "JPY", 500))
+	then := read[reports.VolumeReport](s, "auditor", volumePath(open, "&as_of_sequence=1"))
+	if then.Total.Amount != "1000" || then.AsOfSequence != 1 || !then.AsOf.AsOf.Equal(start.Add(31*time.Minute)) {
+		t.Errorf("got %+v", then)
+	}
+	later := s.get("auditor", volumePath(open, "&as_of_sequence=3"))
+	if later.Code != http.StatusServiceUnavailable || later.Header().Get("Retry-After") != "1" {
+		t.Errorf("%d %v", later.Code, later.Header())
+	}
+}
+
+func TestVolume_OfNothingIsNothing(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, warehousetest.New(t))
+	got := read[reports.VolumeReport](s, "guarded registrar", volumePath(guarded, "&by=pair"))
+	if got.Total != (reports.Sums{Amount: "0.00", AttestedByParties: "0.00"}) || got.Items == nil || got.AsOfSequence != 0 || got.Currency != "EUR" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestVolume_IsNotThereForThoseWhoMayNotSeeIt(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, warehousetest.New(t))
+	missing := s.get("registrar", volumePath(id(99), "")).Body.String()
+	for caller, want := range map[string][2]int{
+		"operator":          {http.StatusOK, http.StatusOK},
+		"registrar":         {http.StatusOK, http.StatusNotFound},
+		"guarded registrar": {http.StatusNotFound, http.StatusOK},
+		"auditor":           {http.StatusOK, http.StatusNotFound},
+		"auditor of all":    {http.StatusOK, http.StatusOK},
+		"board":             {http.StatusOK, http.StatusNotFound},
+		"guarded board":     {http.StatusNotFound, http.StatusNotFound},
+		"member":            {http.StatusNotFound, http.StatusNotFound},
+		"company admin":     {http.StatusNotFound, http.StatusNotFound},
+		"nobody":            {http.StatusNotFound, http.StatusNotFound},
+	} {
+		for i, association := range []deal.ID{open, guarded} {
+			got := s.get(caller, volumePath(association, ""))
+			if got.Code != want[i] {
+				t.Errorf("%s of association %d: %d", caller, i, got.Code)
+			}
+			if got.Code == http.StatusNotFound && got.Body.String() != missing {
+				t.Errorf("%s can tell: %s", caller, got.Body)
+			}
+		}
+	}
+}
+
+func TestCompanyVolume_IsForTheCompanyAlone(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, warehousetest.New(t))
+	s.store(won(31, open, "JPY", 1000), won(32, guarded, "EUR", 500))
+	path := "/v1/companies/" + alpha.String() + "/volume?year=2026"
+	got := read[reports.CompanyReport](s, "member", path)
+	if len(got.Associations) != 2 || got.Associations[0].Association.Name != "Open Partners" ||
+		got.Associations[0].Items[0].Partner != (reports.Named{ID: beta, Name: "Beta"}) ||
+		got.Associations[0].Items[0].Amount != "1000" || got.Associations[1].Items[0].Amount != "5.00" {
+		t.Errorf("got %+v", got)
+	}
+	for caller, want := range map[string]int{
+		"company admin": http.StatusOK, "operator": http.StatusOK,
+		"partner": http.StatusNotFound, "registrar": http.StatusNotFound, "board": http.StatusNotFound, "auditor of all": http.StatusNotFound,
+	} {
+		if code := s.get(caller, path).Code; code != want {
+			t.Errorf("%s: %d", caller, code)
+		}
+	}
+}
+
+func TestVolume_RefusesWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, warehousetest.New(t))
+	for _, query := range []string{"", "?year=x", "?year=2026&by=customer", "?year=2026&as_of_sequence=-1", "?year=2026&from=3"} {
+		if code := s.get("registrar", "/v1/associations/"+open.String()+"/volume"+query).Code; code != http.StatusUnprocessableEntity {
+			t.Errorf("%q: %d", query, code)
+		}
+	}
+}
+
+func TestVolume_NeverShowsAPrefixWithAHole(t *testing.T) {
+	t.Parallel()
+	dsn := warehousetest.DSN(t)
+	w := warehousetest.Open(t, dsn)
+	if err := w.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := newSystem(t, w)
+	warehousetest.Exec(t, dsn, "INSERT INTO deal_events (seq) VALUES (1), (3)")
+	if code := s.get("registrar", volumePath(open, "")).Code; code != http.StatusServiceUnavailable {
+		t.Error(code)
+	}
+	if code := s.get("registrar", volumePath(open, "&as_of_sequence=1")).Code; code != http.StatusOK {
+		t.Error(code)
+	}
+	if code := s.get("registrar", volumePath(open, "&as_of_sequence=2")).Code; code != http.StatusServiceUnavailable {
+		t.Error(code)
+	}
+}
+
+func TestVolume_AsksToTryAgainWhileTheWarehouseIsAway(t *testing.T) {
+	t.Parallel()
+	w, err := warehouse.Open(warehouse.Config{DSN: "clickhouse://nobody@127.0.0.1:1/dealreg"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSystem(t, w)
+	answer := s.get("registrar", volumePath(open, ""))
+	if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
+		t.Errorf("%d %v", answer.Code, answer.Header())
+	}
+}
+
+func TestRun_ReportsReadyOnceTheSchemaIsThere(t *testing.T) {
+	t.Parallel()
+	dsn := warehousetest.DSN(t)
+	w := warehousetest.Open(t, dsn)
+	s := newSystem(t, w)
+	rostertest.Run(t, s.service)
+	s.until(func() bool { return s.health.Failing()["reports"] != "" })
+	if err := w.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.until(func() bool { return s.health.Failing()["reports"] == "" })
+}
+
+// until asks for a state that has no signal.
+func (s *system) until(ok func() bool) {
+	s.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.After(20 * time.Second); !ok(); {
+		select {
+		case <-tick.C:
+		case <-limit:
+			s.t.Fatal("never")
+		}
+	}
+}
