@@ -44,33 +44,45 @@ func WithCaller(ctx context.Context, p roster.Principal) context.Context {
 	return context.WithValue(ctx, requestKey{}, &request{principal: p})
 }
 
-// authenticate lets only those through who have a valid key, except to Public operations.
+// authenticate lets only those through who are known and sent no more than they may, except to Public operations.
 func (s *Server) authenticate(ctx huma.Context, next func(huma.Context)) {
 	if security := ctx.Operation().Security; security != nil && len(security) == 0 {
 		next(ctx)
 		return
 	}
-	_, w := humago.Unwrap(ctx)
-	scheme, token, _ := strings.Cut(ctx.Header("Authorization"), " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "Bearer") || token == "" || s.cfg.Authenticate == nil {
-		Unauthorized().Write(w)
-		return
-	}
-	principal, err := s.cfg.Authenticate(token)
+	r, w := humago.Unwrap(ctx)
+	principal, err := s.signer(r)
 	switch {
 	case errors.Is(err, roster.ErrNotLoaded):
 		Unavailable("the directory of keys is still being read", nil).Write(w)
+		return
 	case err != nil:
-		Unauthorized().Write(w)
-	default:
-		if r := requestOf(ctx.Context()); r != nil {
-			r.principal = principal
-			next(ctx)
-			return
-		}
-		next(huma.WithContext(ctx, WithCaller(ctx.Context(), principal)))
+		s.refuse(w, r.RemoteAddr)
+		return
 	}
+	note := requestOf(ctx.Context())
+	if note == nil {
+		ctx = huma.WithContext(ctx, WithCaller(ctx.Context(), principal))
+	} else {
+		note.principal = principal
+	}
+	if s.admit(w, principal) {
+		next(ctx)
+	}
+}
+
+// signer tells who signed the request. This is the one place that knows how: a second way to sign in, such as the
+// cookie of a person's session (OIDC), is looked for here, beside the Authorization header, and ends in a Principal as
+// a key does. Its KeyID must be the session's own ID, since limits, the record of looks and the log's actors name it;
+// and a session that a browser sends by itself must be refused here for any other site's requests. Handlers meet only
+// Caller.
+func (s *Server) signer(r *http.Request) (roster.Principal, error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || token == "" || s.cfg.Authenticate == nil {
+		return roster.Principal{}, roster.ErrUnauthenticated
+	}
+	return s.cfg.Authenticate(token)
 }
 
 // checkContentType refuses a body of a type that the operation does not document. Types that end in +json are JSON.

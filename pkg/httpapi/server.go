@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -25,6 +26,9 @@ type Config struct {
 	Health         Readiness                                    // nil is always ready
 	Metrics        *prometheus.Registry                         // nil makes one with the metrics of Go and of the process
 	Authenticate   func(token string) (roster.Principal, error) // roster.ErrNotLoaded answers 503, any other error 401
+	Limit          func(roster.Principal) Limit                 // of one key; nil is DefaultLimit
+	Refusals       Limit                                        // of failed authentications from one address; the zero Limit is 30 at once, one a second
+	Now            func() time.Time                             // for the limits; nil is the clock
 }
 
 // Readiness tells which parts of the process are not ready, and why. *lifecycle.Health is one.
@@ -38,6 +42,9 @@ type Server struct {
 
 	cfg     Config
 	latency *prometheus.HistogramVec
+
+	keys     keyBuckets
+	refusals networkBuckets
 }
 
 // Public in huma.Operation.Security opens an operation to everyone.
@@ -54,6 +61,15 @@ func New(cfg Config) *Server {
 	}
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
+	}
+	if cfg.Limit == nil {
+		cfg.Limit = DefaultLimit
+	}
+	if cfg.Refusals == (Limit{}) {
+		cfg.Refusals = defaultRefusals
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now //nolint:forbidigo // the clock of the running service
 	}
 	if cfg.Metrics == nil {
 		cfg.Metrics = prometheus.NewRegistry()
