@@ -34,7 +34,7 @@ func ParseIfMatch(header string) (uint64, error) {
 
 // Tagged is the answer of an operation on one resource.
 type Tagged[T any] struct {
-	ETag string `header:"ETag" doc:"The revision, for If-Match"`
+	ETag string `header:"ETag" doc:"The revision, for If-Match" example:"\"7\""`
 	Body T
 }
 
@@ -47,7 +47,7 @@ func WithTag[T any](revision uint64, body T) *Tagged[T] {
 type Created[T any] struct {
 	Status   int
 	Location string `header:"Location" doc:"The address of the resource"`
-	ETag     string `header:"ETag" doc:"The revision, for If-Match"`
+	ETag     string `header:"ETag" doc:"The revision, for If-Match" example:"\"7\""`
 	Replayed string `header:"Idempotency-Replayed" doc:"true when an earlier request with this key made it"`
 	Body     T
 }

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -98,11 +102,36 @@ func checkContentType(ctx huma.Context, next func(huma.Context)) {
 	}
 	if _, known := body.Content[media]; err != nil || !known {
 		_, w := humago.Unwrap(ctx)
-		types := make([]string, 0, len(body.Content))
-		for t := range body.Content {
-			types = append(types, t)
-		}
+		types := slices.Sorted(maps.Keys(body.Content))
 		NewProblem(http.StatusUnsupportedMediaType, "set Content-Type to "+strings.Join(types, " or ")+" and send the body in that form").Write(w)
+		return
+	}
+	next(ctx)
+}
+
+// checkQuery refuses a query that could be read in more than one way: badly encoded, not UTF-8, or with a parameter
+// that stands there twice.
+func checkQuery(ctx huma.Context, next func(huma.Context)) {
+	u := ctx.URL()
+	query, err := url.ParseQuery(u.RawQuery)
+	var p *Problem
+	if err != nil {
+		p = NewProblem(http.StatusBadRequest, "the query cannot be read: encode it as name=value&name=value with %xx for other characters")
+	}
+	for name, values := range query {
+		switch {
+		case p != nil:
+		case !utf8.ValidString(name):
+			p = NewProblem(http.StatusBadRequest, "the query is not UTF-8: write it in that encoding")
+		case len(values) > 1:
+			p = InvalidParameter(shorten(name), "stands there more than once: write it once")
+		case !utf8.ValidString(values[0]):
+			p = InvalidParameter(shorten(name), "not UTF-8: write it in that encoding")
+		}
+	}
+	if p != nil {
+		_, w := humago.Unwrap(ctx)
+		p.Write(w)
 		return
 	}
 	next(ctx)

@@ -42,6 +42,7 @@ type Server struct {
 
 	cfg     Config
 	latency *prometheus.HistogramVec
+	made    func() ([]byte, error) // the OpenAPI document
 
 	keys     keyBuckets
 	refusals networkBuckets
@@ -50,7 +51,7 @@ type Server struct {
 // Public in huma.Operation.Security opens an operation to everyone.
 var Public = []map[string][]string{}
 
-// New makes a server with /openapi.json, /livez, /readyz and /metrics. Register operations on API before serving.
+// New makes a server with /openapi.json, /docs, /livez, /readyz and /metrics. Register operations on API before serving.
 func New(cfg Config) *Server {
 	adoptHuma()
 	if cfg.Title == "" {
@@ -84,8 +85,13 @@ func New(cfg Config) *Server {
 	cfg.Metrics.MustRegister(s.latency)
 
 	s.API = humago.New(s.Mux, s.apiConfig())
-	s.API.UseMiddleware(checkContentType, s.authenticate)
-	s.Mux.HandleFunc("GET /openapi.json", s.document())
+	s.API.UseMiddleware(s.authenticate, checkQuery, checkContentType)
+	s.made = sync.OnceValues(func() ([]byte, error) {
+		openAnswers(s.API.OpenAPI())
+		return json.Marshal(s.API.OpenAPI())
+	})
+	s.Mux.HandleFunc("GET /openapi.json", s.document)
+	s.servePage()
 	s.Mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 	})
@@ -99,16 +105,9 @@ func (s *Server) apiConfig() huma.Config {
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", "", nil
 	c.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	c.RejectUnknownQueryParameters = true
-	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"bearer": {Type: "http", Scheme: "bearer", Description: "A key: drk_<prefix>_<secret>"},
-	}
-	c.Security = []map[string][]string{{"bearer": {}}}
+	describe(&c)
 	c.Transformers = []huma.Transformer{noteProblem}
-	c.OnAddOperation = append(c.OnAddOperation, func(_ *huma.OpenAPI, op *huma.Operation) {
-		if op.MaxBodyBytes == 0 {
-			op.MaxBodyBytes = MaxBodyBytes // huma has no limit of its own for raw bodies
-		}
-	})
+	c.OnAddOperation = append(c.OnAddOperation, complete)
 	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	describeOwnTypes(c.Components.Schemas)
 	return c
@@ -117,17 +116,17 @@ func (s *Server) apiConfig() huma.Config {
 // Handler answers every request: recovered, logged, measured, and with a problem document where nothing matches.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
-// document gives the OpenAPI 3.1 document, made when it is first asked for.
-func (s *Server) document() http.HandlerFunc {
-	made := sync.OnceValues(func() ([]byte, error) { return json.Marshal(s.API.OpenAPI()) })
-	return func(w http.ResponseWriter, _ *http.Request) {
-		text, err := made()
-		if err != nil {
-			panic(err)
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(text)
+// Document gives the OpenAPI 3.1 document of the operations. It is made when it is first asked for, so operations must
+// be registered before.
+func (s *Server) Document() ([]byte, error) { return s.made() }
+
+func (s *Server) document(w http.ResponseWriter, _ *http.Request) {
+	text, err := s.Document()
+	if err != nil {
+		panic(err)
 	}
+	w.Header().Set("Content-Type", jsonType)
+	_, _ = w.Write(text) // the client may be gone
 }
 
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {

@@ -20,7 +20,7 @@ type Association struct {
 	TimeZone          string            `json:"time_zone" example:"Europe/Berlin"`
 	YearStartsIn      int               `json:"year_starts_in" doc:"First month of its year, 1-12"`
 	ReportingCurrency money.Currency    `json:"reporting_currency" example:"EUR"`
-	Disclosure        roster.Disclosure `json:"disclosure" doc:"What its board sees: open, guarded or strict"`
+	Disclosure        roster.Disclosure `json:"disclosure" enum:"open,guarded,strict" doc:"What its board sees: everything, releases, or releases of the total"`
 	CreatedAt         time.Time         `json:"created_at"`
 }
 
@@ -48,7 +48,7 @@ func (s *Service) associationRoutes(api huma.API) {
 	tags := []string{"Associations"}
 	huma.Register(api, huma.Operation{
 		OperationID: "create-association", Method: http.MethodPost, Path: "/v1/associations", Tags: tags,
-		Summary: "Create an association", DefaultStatus: http.StatusCreated,
+		Summary: "Create an association", DefaultStatus: http.StatusCreated, Errors: []int{http.StatusForbidden},
 	}, s.createAssociation)
 	huma.Register(api, huma.Operation{
 		OperationID: "list-associations", Method: http.MethodGet, Path: "/v1/associations", Tags: tags,
@@ -60,7 +60,7 @@ func (s *Service) associationRoutes(api huma.API) {
 	}, s.getAssociation)
 	huma.Register(api, huma.Operation{
 		OperationID: "patch-association", Method: http.MethodPatch, Path: "/v1/associations/{id}", Tags: tags,
-		Summary: "Change an association",
+		Summary: "Change an association", Errors: []int{http.StatusForbidden, http.StatusConflict},
 	}, s.patchAssociation)
 }
 
@@ -101,8 +101,9 @@ func (s *Service) listAssociations(ctx context.Context, in *struct{ httpapi.Pagi
 }
 
 func (s *Service) getAssociation(ctx context.Context, in *struct {
-	ID deal.ID `path:"id"`
-}) (*httpapi.Tagged[Association], error) {
+	ID deal.ID `path:"id" doc:"The association"`
+},
+) (*httpapi.Tagged[Association], error) {
 	a, err := s.association(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -129,10 +130,11 @@ func (s *Service) ownAssociation(ctx context.Context, id deal.ID) (roster.Associ
 }
 
 func (s *Service) patchAssociation(ctx context.Context, in *struct {
-	ID deal.ID `path:"id"`
+	ID deal.ID `path:"id" doc:"The association"`
 	httpapi.IfMatch
 	Body associationPatch
-}) (*httpapi.Tagged[Association], error) {
+},
+) (*httpapi.Tagged[Association], error) {
 	if _, err := s.ownAssociation(ctx, in.ID); err != nil {
 		return nil, err
 	}

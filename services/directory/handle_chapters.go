@@ -48,15 +48,15 @@ type chapterPatch struct {
 
 // ChapterPath is embedded in the input of operations on one chapter.
 type ChapterPath struct {
-	AssociationID deal.ID `path:"id"`
-	ChapterID     deal.ID `path:"chapter_id"`
+	AssociationID deal.ID `path:"id" doc:"The association"`
+	ChapterID     deal.ID `path:"chapter_id" doc:"The chapter"`
 }
 
 func (s *Service) chapterRoutes(api huma.API) {
 	tags := []string{"Chapters"}
 	huma.Register(api, huma.Operation{
 		OperationID: "create-chapter", Method: http.MethodPost, Path: "/v1/associations/{id}/chapters", Tags: tags,
-		Summary: "Create a chapter", DefaultStatus: http.StatusCreated,
+		Summary: "Create a chapter", DefaultStatus: http.StatusCreated, Errors: []int{http.StatusForbidden},
 	}, s.createChapter)
 	huma.Register(api, huma.Operation{
 		OperationID: "list-chapters", Method: http.MethodGet, Path: "/v1/associations/{id}/chapters", Tags: tags,
@@ -68,14 +68,15 @@ func (s *Service) chapterRoutes(api huma.API) {
 	}, s.getChapter)
 	huma.Register(api, huma.Operation{
 		OperationID: "patch-chapter", Method: http.MethodPatch, Path: "/v1/associations/{id}/chapters/{chapter_id}", Tags: tags,
-		Summary: "Change a chapter",
+		Summary: "Change a chapter", Errors: []int{http.StatusForbidden},
 	}, s.patchChapter)
 }
 
 func (s *Service) createChapter(ctx context.Context, in *struct {
-	AssociationID deal.ID `path:"id"`
+	AssociationID deal.ID `path:"id" doc:"The association"`
 	Body          newChapter
-}) (*httpapi.Created[Chapter], error) {
+},
+) (*httpapi.Created[Chapter], error) {
 	if _, err := s.ownAssociation(ctx, in.AssociationID); err != nil {
 		return nil, err
 	}
@@ -111,9 +112,10 @@ func (s *Service) putChapter(ctx context.Context, c roster.Chapter) (roster.Chap
 }
 
 func (s *Service) listChapters(ctx context.Context, in *struct {
-	AssociationID deal.ID `path:"id"`
+	AssociationID deal.ID `path:"id" doc:"The association"`
 	httpapi.Paging
-}) (*httpapi.List[Chapter], error) {
+},
+) (*httpapi.List[Chapter], error) {
 	if _, err := s.association(ctx, in.AssociationID); err != nil {
 		return nil, err
 	}
@@ -139,7 +141,8 @@ func (s *Service) patchChapter(ctx context.Context, in *struct {
 	ChapterPath
 	httpapi.IfMatch
 	Body chapterPatch
-}) (*httpapi.Tagged[Chapter], error) {
+},
+) (*httpapi.Tagged[Chapter], error) {
 	if _, err := s.ownAssociation(ctx, in.AssociationID); err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (s *Service) companyRoutes(api huma.API) {
 	tags := []string{"Companies"}
 	huma.Register(api, huma.Operation{
 		OperationID: "create-company", Method: http.MethodPost, Path: "/v1/companies", Tags: tags,
-		Summary: "Create a company", DefaultStatus: http.StatusCreated,
+		Summary: "Create a company", DefaultStatus: http.StatusCreated, Errors: []int{http.StatusForbidden, http.StatusConflict},
 		Description: "With an Idempotency-Key the same request may be sent again: it answers 200 with the company that the first one made.",
 	}, s.createCompany)
 	huma.Register(api, huma.Operation{
@@ -73,7 +73,7 @@ func (s *Service) companyRoutes(api huma.API) {
 	}, s.getCompany)
 	huma.Register(api, huma.Operation{
 		OperationID: "patch-company", Method: http.MethodPatch, Path: "/v1/companies/{id}", Tags: tags,
-		Summary: "Change a company",
+		Summary: "Change a company", Errors: []int{http.StatusForbidden, http.StatusConflict},
 	}, s.patchCompany)
 }
 
@@ -81,9 +81,10 @@ func (s *Service) companyRoutes(api huma.API) {
 var creations = uuid.MustParse("5e0b1c57-9a44-5c9e-8f0e-3c1c0d1f7a62")
 
 func (s *Service) createCompany(ctx context.Context, in *struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255"`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Any text of your choice, new for each company: the same request with the same key makes one company"`
 	Body           newCompany
-}) (*httpapi.Created[Company], error) {
+},
+) (*httpapi.Created[Company], error) {
 	caller := httpapi.Caller(ctx)
 	if !s.cfg.Roster.MayCreateCompany(caller) {
 		return nil, httpapi.Forbidden("only registrars and the operator create companies: ask the registrar of the association")
@@ -187,7 +188,8 @@ func (s *Service) checkGroup(c roster.Company) deal.Invalid {
 func (s *Service) listCompanies(ctx context.Context, in *struct {
 	Query string `query:"q" maxLength:"200" doc:"Part of a name or domain, in any case"`
 	httpapi.Paging
-}) (*httpapi.List[Company], error) {
+},
+) (*httpapi.List[Company], error) {
 	after, err := in.Position()
 	if err != nil {
 		return nil, err
@@ -198,8 +200,9 @@ func (s *Service) listCompanies(ctx context.Context, in *struct {
 }
 
 func (s *Service) getCompany(ctx context.Context, in *struct {
-	ID deal.ID `path:"id"`
-}) (*httpapi.Tagged[Company], error) {
+	ID deal.ID `path:"id" doc:"The company"`
+},
+) (*httpapi.Tagged[Company], error) {
 	c, ok := s.cfg.Roster.Company(in.ID)
 	if !ok {
 		return nil, httpapi.NotFound()
@@ -208,10 +211,11 @@ func (s *Service) getCompany(ctx context.Context, in *struct {
 }
 
 func (s *Service) patchCompany(ctx context.Context, in *struct {
-	ID deal.ID `path:"id"`
+	ID deal.ID `path:"id" doc:"The company"`
 	httpapi.IfMatch
 	Body companyPatch
-}) (*httpapi.Tagged[Company], error) {
+},
+) (*httpapi.Tagged[Company], error) {
 	caller := httpapi.Caller(ctx)
 	if _, ok := s.cfg.Roster.Company(in.ID); !ok {
 		return nil, httpapi.NotFound()

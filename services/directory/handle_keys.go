@@ -16,7 +16,7 @@ import (
 type Key struct {
 	ID            deal.ID     `json:"id"`
 	Prefix        string      `json:"prefix" doc:"The second part of the key, to tell keys apart"`
-	Role          roster.Role `json:"role"`
+	Role          roster.Role `json:"role" enum:"member,company_admin,registrar,board,auditor,operator"`
 	CompanyID     *deal.ID    `json:"company_id,omitempty"`
 	AssociationID *deal.ID    `json:"association_id,omitempty"`
 	Label         string      `json:"label,omitempty"`
@@ -45,7 +45,7 @@ func (s *Service) keyRoutes(api huma.API) {
 	tags := []string{"Keys"}
 	huma.Register(api, huma.Operation{
 		OperationID: "issue-key", Method: http.MethodPost, Path: "/v1/keys", Tags: tags,
-		Summary: "Issue a key; its secret is shown once", DefaultStatus: http.StatusCreated,
+		Summary: "Issue a key; its secret is shown once", DefaultStatus: http.StatusCreated, Errors: []int{http.StatusForbidden},
 	}, s.issueKey)
 	huma.Register(api, huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: "/v1/keys", Tags: tags,
@@ -53,7 +53,7 @@ func (s *Service) keyRoutes(api huma.API) {
 	}, s.listKeys)
 	huma.Register(api, huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodDelete, Path: "/v1/keys/{id}", Tags: tags,
-		Summary: "Revoke a key; it opens nothing from now on",
+		Summary: "Revoke a key; it opens nothing from now on", Errors: []int{http.StatusConflict, http.StatusPreconditionFailed},
 	}, s.revokeKey)
 }
 
@@ -101,8 +101,9 @@ func (s *Service) listKeys(ctx context.Context, in *struct{ httpapi.Paging }) (*
 }
 
 func (s *Service) revokeKey(ctx context.Context, in *struct {
-	ID deal.ID `path:"id"`
-}) (*struct{}, error) {
+	ID deal.ID `path:"id" doc:"The key"`
+},
+) (*struct{}, error) {
 	caller := httpapi.Caller(ctx)
 	key, ok := s.cfg.Roster.Key(in.ID)
 	switch {

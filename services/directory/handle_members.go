@@ -51,19 +51,19 @@ type newPeriod struct {
 
 // MemberPath is embedded in the input of operations on one membership.
 type MemberPath struct {
-	AssociationID deal.ID `path:"id"`
-	CompanyID     deal.ID `path:"company_id"`
+	AssociationID deal.ID `path:"id" doc:"The association"`
+	CompanyID     deal.ID `path:"company_id" doc:"The company"`
 }
 
 func (s *Service) memberRoutes(api huma.API) {
 	tags := []string{"Members"}
 	huma.Register(api, huma.Operation{
 		OperationID: "put-member", Method: http.MethodPut, Path: "/v1/associations/{id}/members/{company_id}", Tags: tags,
-		Summary: "Make a company a member, move it to another chapter, or correct a period",
+		Summary: "Make a company a member, move it to another chapter, or correct a period", Errors: []int{http.StatusForbidden},
 	}, s.putMember)
 	huma.Register(api, huma.Operation{
 		OperationID: "end-member", Method: http.MethodDelete, Path: "/v1/associations/{id}/members/{company_id}", Tags: tags,
-		Summary: "End a membership: yesterday is its last day, what was before stays",
+		Summary: "End a membership: yesterday is its last day, what was before stays", Errors: []int{http.StatusForbidden},
 	}, s.endMember)
 	huma.Register(api, huma.Operation{
 		OperationID: "list-members", Method: http.MethodGet, Path: "/v1/associations/{id}/members", Tags: tags,
@@ -74,7 +74,8 @@ func (s *Service) memberRoutes(api huma.API) {
 func (s *Service) putMember(ctx context.Context, in *struct {
 	MemberPath
 	Body newPeriod
-}) (*httpapi.Tagged[Member], error) {
+},
+) (*httpapi.Tagged[Member], error) {
 	association, err := s.ownAssociation(ctx, in.AssociationID)
 	if err != nil {
 		return nil, err
@@ -131,9 +132,10 @@ func (s *Service) endMember(ctx context.Context, in *MemberPath) (*struct{}, err
 }
 
 func (s *Service) listMembers(ctx context.Context, in *struct {
-	AssociationID deal.ID `path:"id"`
+	AssociationID deal.ID `path:"id" doc:"The association"`
 	httpapi.Paging
-}) (*httpapi.List[Member], error) {
+},
+) (*httpapi.List[Member], error) {
 	if _, err := s.association(ctx, in.AssociationID); err != nil {
 		return nil, err
 	}

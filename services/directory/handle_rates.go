@@ -42,7 +42,7 @@ func (s *Service) rateRoutes(api huma.API) {
 	tags := []string{"Rates"}
 	huma.Register(api, huma.Operation{
 		OperationID: "put-rates", Method: http.MethodPut, Path: "/v1/rates", Tags: tags,
-		Summary:      "Import reference rates in the ECB's CSV layout; each day replaces what was known of it",
+		Summary: "Import reference rates in the ECB's CSV layout; each day replaces what was known of it", Errors: []int{http.StatusForbidden},
 		MaxBodyBytes: ratesFileBytes, BodyReadTimeout: ratesWithin,
 	}, s.putRates)
 	huma.Register(api, huma.Operation{
@@ -54,7 +54,8 @@ func (s *Service) rateRoutes(api huma.API) {
 func (s *Service) putRates(ctx context.Context, in *struct {
 	Source  string `query:"source" required:"true" minLength:"1" maxLength:"100" doc:"Who published the rates; it stays in every event that uses them" example:"ECB"`
 	RawBody []byte `contentType:"text/csv"`
-}) (*struct{ Body RatesStored }, error) {
+},
+) (*struct{ Body RatesStored }, error) {
 	if httpapi.Caller(ctx).Role != roster.RoleOperator {
 		return nil, httpapi.Forbidden("only the operator imports rates, because every association converts with them")
 	}
@@ -112,7 +113,8 @@ func (s *Service) listRates(_ context.Context, in *struct {
 	From string `query:"from" format:"date" doc:"The first day"`
 	To   string `query:"to" format:"date" doc:"The last day"`
 	httpapi.Paging
-}) (*httpapi.List[RatesDay], error) {
+},
+) (*httpapi.List[RatesDay], error) {
 	var days []money.Day
 	for _, day := range s.cfg.Roster.Rates().Days() {
 		if on := day.Date.String(); on >= in.From && (in.To == "" || on <= in.To) {

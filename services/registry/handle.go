@@ -6,16 +6,20 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/httpapi"
 )
 
 // Routes registers the operations on deals.
 func (s *Service) Routes(api huma.API) {
 	const one = "/v1/deals/{id}"
-	huma.Register(api, operation(http.MethodPost, "/v1/deals", "register-deal", "Register a joint deal", http.StatusCreated), s.register)
-	huma.Register(api, operation(http.MethodGet, "/v1/deals", "list-deals", "List deals, the newest change first", 0), s.list)
+	huma.Register(api, operation(http.MethodPost, "/v1/deals", "register-deal", "Register a joint deal", http.StatusCreated,
+		http.StatusForbidden, http.StatusConflict), s.register)
+	huma.Register(api, operation(http.MethodGet, "/v1/deals", "list-deals", "List deals, the newest change first", 0,
+		http.StatusNotFound), s.list)
 	huma.Register(api, operation(http.MethodGet, one, "get-deal", "Read a deal", 0), s.get)
 	huma.Register(api, operation(http.MethodGet, one+"/events", "list-deal-events", "Read a deal's history", 0), s.events)
-	huma.Register(api, operation(http.MethodPatch, one, "edit-deal", "Change a deal's description, or its terms while it is pending or active", 0), s.patch)
+	huma.Register(api, operation(http.MethodPatch, one, "edit-deal", "Change a deal's description, or its terms while it is pending or active", 0,
+		http.StatusConflict), s.patch)
 
 	onMove[Bare](api, s, deal.Accept, "Accept to be a party")
 	onMove[Why](api, s, deal.Decline, "Decline to be a party")
@@ -31,7 +35,11 @@ func (s *Service) Routes(api huma.API) {
 	onMove[Why](api, s, deal.Exclude, "Take a won deal out of your association's figures (registrar)")
 
 	s.imports.routes(api)
-	huma.Register(api, operation(http.MethodGet, "/v1/log", "read-log", "Read the log of deals as it is stored, to audit it", 0), s.readLog)
+	readLog := operation(http.MethodGet, "/v1/log", "read-log", "Read the log of deals as it is stored, to audit it", 0, http.StatusNotFound)
+	readLog.Tags = []string{"Audit"}
+	readLog.Responses = httpapi.Streamed(LogType, "Messages of the type LogEntry of proto/dealreg/v1, each behind its length as a varint. "+
+		"An answer that breaks off is no answer.", nil)
+	huma.Register(api, readLog, s.readLog)
 }
 
 func onMove[B any, P interface {
@@ -39,9 +47,12 @@ func onMove[B any, P interface {
 	moveBody
 }](api huma.API, s *Service, m deal.Move, summary string) {
 	path := "/v1/deals/{id}/" + string(m)
-	huma.Register(api, operation(http.MethodPost, path, string(m)+"-deal", summary, http.StatusOK), move[B, P](s, m))
+	huma.Register(api, operation(http.MethodPost, path, string(m)+"-deal", summary, http.StatusOK, http.StatusConflict), move[B, P](s, m))
 }
 
-func operation(method, path, id, summary string, status int) huma.Operation {
-	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status, Tags: []string{"deals"}}
+// operation describes one; problems are the statuses of those that do not follow from what it is.
+func operation(method, path, id, summary string, status int, problems ...int) huma.Operation {
+	return huma.Operation{
+		Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status, Tags: []string{"Deals"}, Errors: problems,
+	}
 }

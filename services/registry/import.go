@@ -87,13 +87,14 @@ func (j job) owner() deal.ID {
 func rejectsName(id deal.ID) string { return id.String() + ".rejects" }
 
 func (i *importer) routes(api huma.API) {
-	tags := []string{"imports"}
+	tags := []string{"Imports"}
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/imports/deals", OperationID: "import-deals", Tags: tags, DefaultStatus: http.StatusAccepted,
 		Summary: "Import deals that were won from a CSV file", MaxBodyBytes: maxUpload, BodyReadTimeout: -1,
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-			"text/csv": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+			csvType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
 		}},
+		Errors: []int{http.StatusNotFound},
 	}, i.create)
 	huma.Register(api, huma.Operation{
 		Method: http.MethodGet, Path: "/v1/imports/{id}", OperationID: "get-import", Summary: "Read how far an import is", Tags: tags,
@@ -101,7 +102,16 @@ func (i *importer) routes(api huma.API) {
 	huma.Register(api, huma.Operation{
 		Method: http.MethodGet, Path: "/v1/imports/{id}/rejects", OperationID: "get-import-rejects", Tags: tags,
 		Summary: "Read the rejected rows as CSV, each with its line and every reason",
+		Errors:  []int{http.StatusConflict},
+		Responses: httpapi.Streamed(csvType, "The columns line and reasons, then those of the file",
+			map[string]string{"Content-Disposition": "Names the file rejects.csv"}),
 	}, i.rejects)
+}
+
+const csvType = "text/csv"
+
+type importPath struct {
+	ID deal.ID `path:"id" doc:"The import"`
 }
 
 type importInput struct {
@@ -121,7 +131,7 @@ func (in *importInput) Resolve(ctx huma.Context) []error {
 }
 
 type accepted struct {
-	Location string `header:"Location"`
+	Location string `header:"Location" doc:"The address of the import" example:"/v1/imports/0198c2f4-5b7e-7cc1-9d0a-4f1e2a3b4c5d"`
 	Body     Import
 }
 
@@ -219,7 +229,7 @@ func importLocation(id deal.ID) string { return "/v1/imports/" + id.String() }
 
 type oneImport struct{ Body Import }
 
-func (i *importer) get(ctx context.Context, in *dealInput) (*oneImport, error) {
+func (i *importer) get(ctx context.Context, in *importPath) (*oneImport, error) {
 	j, err := i.visible(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -244,7 +254,7 @@ func (i *importer) visible(ctx context.Context, id deal.ID) (job, error) {
 }
 
 // rejects answers GET /v1/imports/{id}/rejects.
-func (i *importer) rejects(ctx context.Context, in *dealInput) (*huma.StreamResponse, error) {
+func (i *importer) rejects(ctx context.Context, in *importPath) (*huma.StreamResponse, error) {
 	j, err := i.visible(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -262,7 +272,7 @@ func (i *importer) rejects(ctx context.Context, in *dealInput) (*huma.StreamResp
 	}
 	return &huma.StreamResponse{Body: func(out huma.Context) {
 		defer file.Close()
-		out.SetHeader("Content-Type", "text/csv; charset=utf-8")
+		out.SetHeader("Content-Type", csvType+"; charset=utf-8")
 		out.SetHeader("Content-Disposition", `attachment; filename="rejects.csv"`)
 		if _, err := io.Copy(out.BodyWriter(), file); err != nil {
 			panic(http.ErrAbortHandler) // the reader must not take half a file for a whole one

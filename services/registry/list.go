@@ -13,10 +13,10 @@ import (
 
 type listInput struct {
 	httpapi.Paging
-	Status       deal.Status `query:"status" enum:"pending,active,closing,won,declined,expired,withdrawn,lost,void,disputed"`
+	Status       deal.Status `query:"status" enum:"pending,active,closing,won,declined,expired,withdrawn,lost,void,disputed" doc:"Where the deal stands"`
 	Year         int         `query:"year" minimum:"1900" maximum:"2299" doc:"In which the deal was won: the association's year when association is given, else the calendar year"`
 	Company      deal.ID     `query:"company" doc:"A party of the deal"`
-	Association  deal.ID     `query:"association"`
+	Association  deal.ID     `query:"association" doc:"One whose registrars may hear of the deal"`
 	UpdatedSince time.Time   `query:"updated_since" doc:"RFC 3339"`
 }
 

@@ -72,7 +72,7 @@ func (s *Service) fillTerms(value *httpapi.Amount, parties []PartyInput, wonOn *
 }
 
 type moveInput[B any] struct {
-	ID deal.ID `path:"id"`
+	ID deal.ID `path:"id" doc:"The deal"`
 	httpapi.IfMatch
 	Key  string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"128" doc:"Any text of your choice, new for each move: the same request with the same key is done once"`
 	Body B
@@ -80,7 +80,7 @@ type moveInput[B any] struct {
 
 // moved is the answer of a move.
 type moved struct {
-	ETag     string `header:"ETag" doc:"The revision, for If-Match"`
+	ETag     string `header:"ETag" doc:"The revision, for If-Match" example:"\"7\""`
 	Replayed string `header:"Idempotency-Replayed" doc:"true when an earlier request with this key made the move"`
 	Sequence uint64 `header:"Dealreg-Sequence" doc:"Position of the event in the log: a report with as_of_sequence at least this holds it"`
 	Body     Deal
@@ -130,7 +130,7 @@ type Patch struct {
 }
 
 type patchInput struct {
-	ID deal.ID `path:"id"`
+	ID deal.ID `path:"id" doc:"The deal"`
 	httpapi.IfMatch
 	Body Patch
 }

@@ -17,7 +17,7 @@ import (
 )
 
 type dealInput struct {
-	ID deal.ID `path:"id"`
+	ID deal.ID `path:"id" doc:"The deal"`
 }
 
 // get answers GET /v1/deals/{id}.

@@ -34,8 +34,8 @@ type registerInput struct {
 // registered is the answer of a registration: 201, or 200 for a replay of the same request.
 type registered struct {
 	Status   int
-	Location string `header:"Location" doc:"The address of the deal"`
-	ETag     string `header:"ETag" doc:"The revision, for If-Match"`
+	Location string `header:"Location" doc:"The address of the deal" example:"/v1/deals/0198c2f4-5b7e-7cc1-9d0a-4f1e2a3b4c5d"`
+	ETag     string `header:"ETag" doc:"The revision, for If-Match" example:"\"1\""`
 	Replayed string `header:"Idempotency-Replayed" doc:"true when an earlier request with this key registered the deal"`
 	Sequence uint64 `header:"Dealreg-Sequence" doc:"Position of the event in the log: a report with as_of_sequence at least this holds it"`
 	Body     Deal
