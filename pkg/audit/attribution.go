@@ -248,9 +248,9 @@ func checkChapters(m *dealregv1.Attribution, shares []*big.Int, amount *big.Int)
 	sum := new(big.Int)
 	seen := map[ID]bool{}
 	for _, c := range m.GetChapters() {
-		id, ok := toID(c.GetChapterId())
+		id, ok := chapterID(c)
 		if !ok || seen[id] {
-			return faulty(CheckChapters, "each chapter once", "one twice, or one without an id")
+			return faulty(CheckChapters, "each chapter once", "one twice, or one with an id that is none")
 		}
 		seen[id] = true
 		sum.Add(sum, big.NewInt(c.GetAmountMinor()))

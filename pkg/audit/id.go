@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
 )
 
 // ID is the 16 bytes of a UUID.
@@ -20,6 +22,14 @@ func toID(b []byte) (ID, bool) {
 		return ID{}, false
 	}
 	return ID(b), true
+}
+
+// chapterID is the zero ID for the members without a chapter.
+func chapterID(c *dealregv1.ChapterAmount) (ID, bool) {
+	if len(c.GetChapterId()) == 0 {
+		return ID{}, true
+	}
+	return toID(c.GetChapterId())
 }
 
 // parseID reads what String writes and nothing else.

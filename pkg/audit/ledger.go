@@ -161,7 +161,7 @@ func (l *Ledger) post(m *dealregv1.Attribution, sign int64) {
 	add(ByTotal, Item{}, m.GetAmountMinor())
 	add(ByMonth, Item{Month: m.GetMonth()}, m.GetAmountMinor())
 	for _, c := range m.GetChapters() {
-		if chapter, ok := toID(c.GetChapterId()); ok {
+		if chapter, ok := chapterID(c); ok {
 			add(ByChapter, Item{Chapter: chapter}, c.GetAmountMinor())
 		}
 	}

@@ -43,8 +43,7 @@ func TestStore_RefusesTheSecondWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = store.PutCompany(within(t), c)
-	var conflict *roster.ConflictError
-	if !errors.As(err, &conflict) || conflict.Current != first {
+	if conflict, ok := errors.AsType[*roster.ConflictError](err); !ok || conflict.Current != first {
 		t.Fatalf("%v, want a conflict that names revision %d", err, first)
 	}
 	c.Revision = first

@@ -48,8 +48,10 @@ func TestCompany_ValidateNamesEachFault(t *testing.T) {
 		"LEI with swapped letters": {func(c *roster.Company) { c.LEI = "529900T8MB49AURSDO55" }, "/lei"},
 		"short LEI":                {func(c *roster.Company) { c.LEI = "529900T8BM49AURSDO5" }, "/lei"},
 		"DUNS with hyphens":        {func(c *roster.Company) { c.DUNS = "12-345-6789" }, "/duns"},
-		"everything": {func(c *roster.Company) { *c = roster.Company{ID: c.ID, Domain: "x", LEI: "x", DUNS: "x"} },
-			"/name /country /domain /lei /duns"},
+		"everything": {
+			func(c *roster.Company) { *c = roster.Company{ID: c.ID, Domain: "x", LEI: "x", DUNS: "x"} },
+			"/name /country /domain /lei /duns",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

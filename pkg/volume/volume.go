@@ -35,7 +35,7 @@ type Attribution struct {
 	Withheld    Withheld
 }
 
-// Chapter is the part of one chapter's members.
+// Chapter is the part of one chapter's members; of the members without a chapter when its ID is zero.
 type Chapter struct {
 	Chapter     deal.ID
 	AmountMinor int64

@@ -111,7 +111,7 @@ func checkAttribution(a *dealregv1.Attribution) error {
 	}
 	var chapters, pairs int64
 	for _, c := range a.GetChapters() {
-		if len(c.GetChapterId()) != 16 {
+		if n := len(c.GetChapterId()); n != 0 && n != 16 { // none: members without a chapter
 			return idError("an attribution's chapter_id")
 		}
 		chapters += c.GetAmountMinor()

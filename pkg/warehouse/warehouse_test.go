@@ -285,7 +285,7 @@ func TestBatch_MarksPoison(t *testing.T) {
 		"won_on":      func(e *dealregv1.DealEvent) { e.Deal.Terms.WonOn = proto.Int32(1 << 30) },
 		"audience":    func(e *dealregv1.DealEvent) { e.Audience.AssociationIds[0] = []byte("x") },
 		"association": func(e *dealregv1.DealEvent) { e.Attributions[0].AssociationId = nil },
-		"chapter":     func(e *dealregv1.DealEvent) { e.Attributions[0].Chapters[0].ChapterId = nil },
+		"chapter":     func(e *dealregv1.DealEvent) { e.Attributions[0].Chapters[0].ChapterId = []byte("x") },
 		"pair":        func(e *dealregv1.DealEvent) { e.Attributions[0].Pairs[0].CompanyB = nil },
 		"month":       func(e *dealregv1.DealEvent) { e.Attributions[0].Month = -1 << 30 },
 		"withheld":    func(e *dealregv1.DealEvent) { e.Attributions[0].Withheld = 99 },

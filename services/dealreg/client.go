@@ -84,7 +84,7 @@ func (c *client) once(ctx context.Context, r call) (http.Header, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it was only read
+	defer response.Body.Close()
 	if r.into == nil {
 		_, err := io.Copy(io.Discard, response.Body)
 		return response.Header, err
@@ -128,7 +128,7 @@ func (c *client) send(ctx context.Context, r call) (*http.Response, error) {
 	if response.StatusCode < 300 {
 		return response, nil
 	}
-	defer response.Body.Close() //nolint:errcheck // it was only read
+	defer response.Body.Close()
 	problem := &problemError{}
 	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&problem.Problem); err != nil || problem.Status == 0 {
 		return nil, fmt.Errorf("%s %s: %s", r.method, r.path, response.Status)

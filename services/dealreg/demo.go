@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
@@ -55,8 +56,14 @@ var (
 		{"Lindqvist Advisory", "SE", "lindqvist.example", [2]int{-1, -1}}, // a partner that is no member
 	}
 	demoCustomers = []registryCustomer{
-		{"Contoso AG", "DE"}, {"Northwind Foods NV", "NL"}, {"Fabrikam SA", "PL"}, {"Tailspin Logistics Inc.", "US"},
-		{"Wingtip Clinics", "US"}, {"Adatum Rail KK", "JP"}, {"Litware Energy", "DE"}, {"Proseware Insurance", "US"},
+		{"Contoso AG", "DE"},
+		{"Northwind Foods NV", "NL"},
+		{"Fabrikam SA", "PL"},
+		{"Tailspin Logistics Inc.", "US"},
+		{"Wingtip Clinics", "US"},
+		{"Adatum Rail KK", "JP"},
+		{"Litware Energy", "DE"},
+		{"Proseware Insurance", "US"},
 	}
 	demoProjects = []string{"Payroll roll-out", "Warehouse automation", "Data platform", "Store network", "Claims portal", "Fleet telematics"}
 )
@@ -122,16 +129,17 @@ func demo(ctx context.Context, api *client, now time.Time) error {
 
 // rates publishes made-up rates for every Friday of the last four years.
 func (w *demoWorld) rates(ctx context.Context) error {
-	csv := "Date,USD,JPY\n"
+	var csv strings.Builder
+	csv.WriteString("Date,USD,JPY\n")
 	day := calendar.DateOf(w.now, time.UTC)
 	for day.Time().Weekday() != time.Friday {
 		day = day.AddDays(-1)
 	}
 	for week := range 4 * 53 {
 		swing := float64(week%26-13) / 1000
-		csv += fmt.Sprintf("%s,%.4f,%.2f\n", day.AddDays(-7*week), 1.09+swing, 160+500*swing)
+		fmt.Fprintf(&csv, "%s,%.4f,%.2f\n", day.AddDays(-7*week), 1.09+swing, 160+500*swing)
 	}
-	return putRates(ctx, w.api, "demo rates, made up", csv)
+	return putRates(ctx, w.api, "demo rates, made up", csv.String())
 }
 
 // people creates associations, chapters, companies, members, and a key for each company, registrar and board.
@@ -210,8 +218,27 @@ func (w *demoWorld) key(ctx context.Context, body map[string]any) (string, error
 // demoTeams are who wins together, by index: in one association, in both, three at a time, with a partner that is no
 // member, and so often that some pairs stand out.
 var demoTeams = [][]int{
-	{0, 1}, {0, 1}, {1, 3}, {2, 3}, {2, 4}, {4, 5}, {0, 5}, {1, 9}, {3, 9}, {1, 3, 9}, {6, 7}, {6, 8}, {7, 10}, {8, 9}, {6, 9}, {1, 6},
-	{0, 2, 4}, {3, 8}, {7, 9, 10}, {0, 11}, {6, 11},
+	{0, 1},
+	{0, 1},
+	{1, 3},
+	{2, 3},
+	{2, 4},
+	{4, 5},
+	{0, 5},
+	{1, 9},
+	{3, 9},
+	{1, 3, 9},
+	{6, 7},
+	{6, 8},
+	{7, 10},
+	{8, 9},
+	{6, 9},
+	{1, 6},
+	{0, 2, 4},
+	{3, 8},
+	{7, 9, 10},
+	{0, 11},
+	{6, 11},
 }
 
 const demoWon = 220 // won deals, spread over three years

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"github.com/dealreg/dealreg/services/directory"
 	"github.com/dealreg/dealreg/services/registry"
 )
 
@@ -73,7 +73,7 @@ func (c *importDeals) upload(ctx context.Context, api *client) (registry.Import,
 	if err != nil {
 		return registry.Import{}, err
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
 		return registry.Import{}, err
@@ -96,7 +96,7 @@ func (c *importDeals) upload(ctx context.Context, api *client) (registry.Import,
 		query.Set("map", string(text))
 	}
 	bar := newBar(os.Stderr, "upload", info.Size())
-	defer bar.Finish() //nolint:errcheck // a bar that cannot be drawn stops nothing
+	defer finish(bar)
 	body := progressbar.NewReader(file, bar)
 	var state registry.Import
 	_, err = api.do(ctx, call{
@@ -109,7 +109,7 @@ func (c *importDeals) upload(ctx context.Context, api *client) (registry.Import,
 // follow draws the progress until the import ended.
 func follow(ctx context.Context, api *client, state registry.Import) (registry.Import, error) {
 	bar := newBar(os.Stderr, "import", int64(state.BytesTotal)) // #nosec G115 -- a file's size fits
-	defer bar.Finish()                                          //nolint:errcheck // a bar that cannot be drawn stops nothing
+	defer finish(bar)
 	for state.State == registry.ImportWaiting || state.State == registry.ImportRunning {
 		if err := pause(ctx, 50*time.Millisecond); err != nil {
 			return state, err
@@ -131,7 +131,7 @@ func (c *importDeals) fetchRejects(ctx context.Context, api *client, state regis
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()  //nolint:errcheck // it was only read
+	defer response.Body.Close()
 	file, err := os.Create(path) // #nosec G304 -- the user names the file
 	if err != nil {
 		return err
@@ -167,14 +167,17 @@ func (c *importRates) Run(ctx context.Context) error {
 }
 
 func putRates(ctx context.Context, api *client, source, csv string) error {
-	var answer json.RawMessage
+	var stored directory.RatesStored
 	_, err := api.do(ctx, call{
 		method: http.MethodPut, path: "/v1/rates", query: url.Values{"source": {source}}, body: io.Reader(strings.NewReader(csv)),
-		header: map[string]string{"Content-Type": "text/csv"}, into: &answer,
+		header: map[string]string{"Content-Type": "text/csv"}, into: &stored,
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Printf("rates: %s\n", answer)
+	fmt.Printf("rates of %d days, %d of them new or changed\n", stored.Days, stored.Stored)
+	for _, column := range stored.Ignored {
+		fmt.Printf("column %s is no active currency and was passed over\n", column)
+	}
 	return nil
 }

@@ -40,7 +40,10 @@ func (s *stageBar) show(stage string, done, total int64) {
 
 func (s *stageBar) end() {
 	if s.bar != nil {
-		_ = s.bar.Finish()
+		finish(s.bar)
 		s.bar, s.stage = nil, ""
 	}
 }
+
+// finish clears the bar; one that cannot be drawn stops nothing.
+func finish(bar *progressbar.ProgressBar) { _ = bar.Finish() }

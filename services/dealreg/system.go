@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ type system struct {
 	Replicas      int    `default:"1" help:"Replicas of the streams that are created." json:"replicas"`
 }
 
-// The services, in the order in which a deal meets them.
+// The services.
 const (
 	serviceDirectory  = "directory"
 	serviceRegistry   = "registry"
@@ -46,7 +47,8 @@ const (
 	serviceReports    = "reports"
 )
 
-var allServices = []string{serviceDirectory, serviceRegistry, serviceAggregator, serviceReports}
+// allServices lists them so that the aggregator comes before the registry, which waits for its check.
+var allServices = []string{serviceDirectory, serviceAggregator, serviceRegistry, serviceReports}
 
 // assembly wires services to engines. Closers undo what was opened, the last first.
 type assembly struct {
@@ -88,8 +90,8 @@ func assemble(ctx context.Context, cfg system, log *zap.Logger, announce func(st
 }
 
 func (a *assembly) close() {
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		a.closers[i]()
+	for _, undo := range slices.Backward(a.closers) {
+		undo()
 	}
 	a.closers = nil
 }
@@ -138,7 +140,7 @@ func (a *assembly) openNATS(context.Context) error {
 			return err
 		}
 		a.closers = append(a.closers, broker.Stop)
-		a.parts = append(a.parts, lifecycle.Part{Name: "nats", Run: broker.Run})
+		a.parts = append(a.parts, lifecycle.Part{Name: "nats", Run: broker.Run}, lifecycle.Part{Name: "nats client", Run: a.closeNATS})
 		a.nc, err = broker.Connect(options...)
 	}
 	if err != nil {
@@ -147,6 +149,13 @@ func (a *assembly) openNATS(context.Context) error {
 	a.closers = append(a.closers, a.nc.Close)
 	a.js, err = jetstream.New(a.nc)
 	return err
+}
+
+// closeNATS closes the connection when everything that uses it has ended, before the broker does.
+func (a *assembly) closeNATS(ctx context.Context) error {
+	<-ctx.Done()
+	a.nc.Close()
+	return nil
 }
 
 // openClickHouse opens the warehouse, the embedded one unless another is named. An external one need not answer yet.

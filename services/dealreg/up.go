@@ -19,7 +19,7 @@ type upCommand struct {
 
 // Run runs everything in one process until it is told to stop.
 func (c *upCommand) Run(ctx context.Context, log *zap.Logger) error {
-	a, err := assemble(ctx, c.System, log, announceOperator, []string{serviceDirectory, serviceAggregator, serviceRegistry, serviceReports})
+	a, err := assemble(ctx, c.System, log, announceOperator, allServices)
 	if err != nil {
 		return err
 	}

@@ -11,12 +11,14 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/roster"
 	"github.com/dealreg/dealreg/services/reports"
 )
 
-// firstYear and the year after next bound the years that printVolume looks at.
+// firstYear is the earliest year that can have a won deal.
 const firstYear = 1990
 
 // printVolume prints the association's volume of each year that has any, as of a sequence of the log; 0 is as of now.
@@ -26,25 +28,34 @@ func printVolume(ctx context.Context, api *client, association string, sequence 
 		return err
 	}
 	thisYear := a.YearOf(calendar.DateOf(time.Now(), a.Location()))
+	first := max(since, firstYear)
+	years := make([]reports.VolumeReport, max(0, thisYear-first+1))
+	asking, within := errgroup.WithContext(ctx)
+	asking.SetLimit(8)
+	for n := range years {
+		asking.Go(func() (err error) {
+			years[n], err = volumeOf(within, api, association, first+n, "total", sequence)
+			return err
+		})
+	}
+	if err := asking.Wait(); err != nil {
+		return err
+	}
 	fmt.Printf("\n%s: volume of won deals between members, in %s\n", a.Name, a.ReportingCurrency)
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "year\tdeals\tamount\tattested by parties\tunconverted deals\t")
-	sum, deals := new(big.Rat), 0
-	for year := max(since, firstYear); year <= thisYear; year++ {
-		v, err := volumeOf(ctx, api, association, year, "total", sequence)
-		if err != nil {
-			return err
-		}
+	sum, deals := new(big.Rat), int64(0)
+	for _, v := range years {
 		if v.Total.Deals == 0 && v.Total.UnconvertedDeals == 0 {
 			continue
 		}
-		amount, _ := new(big.Rat).SetString(v.Total.Amount)
-		if amount == nil {
-			return fmt.Errorf("the report of %d holds no amount", year)
+		amount, sound := new(big.Rat).SetString(v.Total.Amount)
+		if !sound {
+			return fmt.Errorf("the report of %d holds no amount", v.Year)
 		}
 		sum.Add(sum, amount)
-		deals += int(v.Total.Deals)
-		fmt.Fprintf(table, "%d\t%d\t%s\t%s\t%d\t\n", year, v.Total.Deals, grouped(v.Total.Amount), grouped(v.Total.AttestedByParties), v.Total.UnconvertedDeals)
+		deals += v.Total.Deals
+		fmt.Fprintf(table, "%d\t%d\t%s\t%s\t%d\t\n", v.Year, v.Total.Deals, grouped(v.Total.Amount), grouped(v.Total.AttestedByParties), v.Total.UnconvertedDeals)
 	}
 	fmt.Fprintf(table, "all\t%d\t%s\t\t\t\n", deals, grouped(sum.FloatString(a.ReportingCurrency.Exponent())))
 	return table.Flush()

@@ -244,6 +244,9 @@ func (s *Service) showItem(by warehouse.By, item warehouse.Item, currency money.
 	switch by {
 	case warehouse.ByChapter:
 		chapter, _ := s.cfg.Roster.Chapter(item.Chapter)
+		if item.Chapter.IsZero() {
+			chapter.Name = "(no chapter)"
+		}
 		shown.Chapter = &Named{ID: item.Chapter, Name: chapter.Name}
 	case warehouse.ByPair:
 		shown.Companies = []Named{s.company(item.A), s.company(item.B)}

@@ -1496,7 +1496,7 @@ func (x *Attribution) GetWithheld() Withheld {
 	return Withheld_WITHHELD_UNSPECIFIED
 }
 
-// ChapterAmount is the part of one chapter's members.
+// ChapterAmount is the part of one chapter's members; of the members without a chapter when chapter_id is empty.
 type ChapterAmount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ChapterId     []byte                 `protobuf:"bytes,1,opt,name=chapter_id,json=chapterId,proto3" json:"chapter_id,omitempty"`
