@@ -31,6 +31,7 @@ type Batch struct {
 	companies    [][]uuid.UUID
 	associations [][]uuid.UUID
 	wonOn        []*time.Time
+	currencyOf   []string // of the deal's value
 	title        []string
 	customer     []string
 	domain       []string
@@ -81,7 +82,7 @@ func (b *Batch) Reset() {
 		seq: b.seq[:0], at: b.at[:0], payloadHash: b.payloadHash[:0], poison: b.poison[:0], payload: b.payload[:0],
 		dealID: b.dealID[:0], revision: b.revision[:0], eventType: b.eventType[:0], status: b.status[:0],
 		registeredBy: b.registeredBy[:0], companies: b.companies[:0], associations: b.associations[:0],
-		wonOn: b.wonOn[:0], title: b.title[:0], customer: b.customer[:0], domain: b.domain[:0],
+		wonOn: b.wonOn[:0], currencyOf: b.currencyOf[:0], title: b.title[:0], customer: b.customer[:0], domain: b.domain[:0],
 		externalRef: b.externalRef[:0], entryEnd: b.entryEnd[:0], kind: b.kind[:0], association: b.association[:0],
 		year: b.year[:0], month: b.month[:0], a: b.a[:0], b: b.b[:0], currency: b.currency[:0], amount: b.amount[:0],
 		deals: b.deals[:0], byParties: b.byParties[:0], unconverted: b.unconverted[:0], entries: b.entries[:0],
@@ -131,6 +132,7 @@ func (b *Batch) Append(seq uint64, storedAt time.Time, payload []byte) error {
 		wonOn = &day
 	}
 	b.wonOn = append(b.wonOn, wonOn)
+	b.currencyOf = append(b.currencyOf, d.GetTerms().GetCurrency())
 	b.title = append(b.title, d.GetTitle())
 	b.customer = append(b.customer, d.GetCustomer().GetName())
 	b.domain = append(b.domain, d.GetCustomer().GetDomain())
@@ -156,6 +158,7 @@ func (b *Batch) appendPoison(storedAt time.Time, payload []byte, reason string) 
 	b.companies = append(b.companies, nil)
 	b.associations = append(b.associations, nil)
 	b.wonOn = append(b.wonOn, nil)
+	b.currencyOf = append(b.currencyOf, "")
 	b.title = append(b.title, "")
 	b.customer = append(b.customer, "")
 	b.domain = append(b.domain, "")

@@ -26,6 +26,7 @@ type Filter struct {
 	Year         int        // in which the deal was won
 	YearStartsIn time.Month // of that year; 0 is January
 	UpdatedSince time.Time  // in milliseconds
+	Unconverted  bool       // waits for a rate, in the association when one is given
 }
 
 // Cursor is where a page of deals begins. The zero Cursor is the first page, and after the last one.
@@ -85,6 +86,7 @@ func (w *Warehouse) FindDeals(ctx context.Context, f Filter, limit int, from Cur
 		clickhouse.Named("won_from", wonFrom),
 		clickhouse.Named("won_before", wonBefore),
 		clickhouse.Named("updated_since", f.updatedSinceMilli()),
+		clickhouse.Named("unconverted", f.Unconverted),
 		clickhouse.Named("limit", limit+1))
 	if err != nil {
 		return nil, Cursor{}, fmt.Errorf("find deals: %w", err)

@@ -60,6 +60,7 @@ func (w *Warehouse) Insert(ctx context.Context, b *Batch) error {
 	add(b.companies)
 	add(b.associations)
 	add(b.wonOn)
+	add(b.currencyOf)
 	add(b.title)
 	add(b.customer)
 	add(b.domain)

@@ -2,6 +2,7 @@
 -- deal that moves on meanwhile neither repeats nor hides on a later page. LIMIT 1 BY keeps the first row of each deal in
 -- falling order of sequence, which is its latest state and also drops copies; the filters come after it, since they
 -- ask what the deal is now and not what it was. The company narrows the candidates first: most companies have few deals.
+-- Whether a deal waits for a rate, its ledger entries say, which stand in the events that posted them.
 SELECT deal_id, seq
 FROM
 (
@@ -10,6 +11,16 @@ FROM
     WHERE seq <= {as_of:UInt64}
       AND poison = ''
       AND ({any_company:Bool} OR deal_id IN (SELECT deal_id FROM deal_events WHERE has(companies, {company:UUID})))
+      AND (NOT {unconverted:Bool} OR deal_id IN (
+          SELECT deal_id
+          FROM deal_events FINAL
+          ARRAY JOIN entry AS e
+          WHERE seq <= {as_of:UInt64}
+            AND e.unconverted != 0
+            AND e.kind = 'association'
+            AND ({any_association:Bool} OR e.association_id = {association:UUID})
+          GROUP BY deal_id, e.association_id
+          HAVING sum(e.unconverted) > 0))
     ORDER BY seq DESC, version DESC
     LIMIT 1 BY deal_id
 )
