@@ -43,7 +43,7 @@ type Command struct {
 	Details *Details      // register, import; edit: what is not terms
 	Terms   *Terms        // register, import, propose, correct; edit: nil leaves them; register and edit ignore won_on
 	Members map[ID]bool   // which of the terms' parties are members of some association; with Terms
-	Reason  string        // decline, lose, refuse, void, dispute, exclude: 1-500 characters; withdraw: 0-500
+	Reason  string        // decline, lose, refuse, void, dispute, exclude, merge: 1-500 characters; withdraw: 0-500
 	// Reference names the documents of a registrar's import: 1-500 characters.
 	Reference string
 }

@@ -125,7 +125,7 @@ type Deal struct {
 	ImportedBy         ID     // the association of the import: the deal counts there alone
 	Correction         *Correction
 	Exclusions         []Exclusion
-	Reason             string // of the latest decline, loss, refusal, dispute or void
+	Reason             string // of the latest decline, loss, refusal, dispute, merge or void
 }
 
 // Party finds the company's part in the terms.

@@ -60,6 +60,7 @@ var moves = map[Move]func(e *Event, before Deal, c Command) error{
 	Exclude:  exclude,
 	Expire:   expire,
 	Restate:  func(e *Event, _ Deal, _ Command) error { e.Type = EventRestated; return nil },
+	Merge:    merge,
 }
 
 func register(e *Event, _ Deal, c Command) error {
@@ -297,6 +298,14 @@ func annul(e *Event, before Deal, c Command) error {
 	d.Status, d.Correction = Void, nil
 	d.keepStandings()
 	return nil
+}
+
+// merge ends a deal for which another one stands. The reason is for every party of this deal, so it should not tell of
+// the other.
+func merge(e *Event, _ Deal, c Command) error {
+	e.Deal.Correction = nil
+	e.Deal.keepStandings()
+	return end(e, Void, EventVoided, c.Reason, 1)
 }
 
 func dispute(e *Event, before Deal, c Command) error {

@@ -70,7 +70,7 @@ func command(move deal.Move, actor deal.Actor) deal.Command {
 	case deal.Correct:
 		c.Terms, c.Members = three(&today), members
 		c.Terms.Value.Minor, c.Terms.Parties[0].ShareMinor = 500, 200
-	case deal.Withdraw, deal.Decline, deal.Lose, deal.Refuse, deal.Annul, deal.Dispute, deal.Exclude:
+	case deal.Withdraw, deal.Decline, deal.Lose, deal.Refuse, deal.Annul, deal.Dispute, deal.Exclude, deal.Merge:
 		c.Reason = "the customer changed its mind"
 	case deal.Accept, deal.Attest, deal.Settle, deal.Expire, deal.Restate:
 	}
@@ -163,6 +163,7 @@ var statuses = []deal.Status{
 var moves = []deal.Move{
 	deal.Register, deal.Import, deal.Edit, deal.Accept, deal.Decline, deal.Withdraw, deal.Lose, deal.Propose, deal.Attest,
 	deal.Refuse, deal.Correct, deal.Annul, deal.Dispute, deal.Settle, deal.Exclude, deal.Expire, deal.Restate,
+	deal.Merge,
 }
 
 // wantRefusal wants a *TransitionError for a reason beyond actor and status, which its text says.

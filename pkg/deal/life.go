@@ -28,6 +28,7 @@ const (
 	Exclude  Move = "exclude"
 	Expire   Move = "expire"
 	Restate  Move = "restate"
+	Merge    Move = "merge" // into the deal that this one repeats
 )
 
 // Capacity is the part in which an actor may make a move.
@@ -66,6 +67,7 @@ var life = []Transition{
 	{Pending, Edit, Registrant, Pending, "other terms void acceptances"},
 	{Pending, Withdraw, Registrant, Withdrawn, ""},
 	{Pending, Dispute, Registrar, Disputed, "with a reason"},
+	{Pending, Merge, Registrar, Void, "it repeats an earlier deal, with a reason"},
 
 	{Active, Edit, Registrant, Active, ""},
 	{Active, Propose, AnyParty, Closing, "final value, shares and won_on; the proposer attests them"},
@@ -73,6 +75,7 @@ var life = []Transition{
 	{Active, Lose, LeadParty, Lost, "with a reason"},
 	{Active, Expire, System, Expired, "12 months without an event"},
 	{Active, Dispute, Registrar, Disputed, "with a reason"},
+	{Active, Merge, Registrar, Void, "it repeats an earlier deal, with a reason"},
 
 	{Closing, Attest, AnyParty, Closing, "others have not attested"},
 	{Closing, Attest, AnyParty, Won, "every party has attested the same terms"},
@@ -81,6 +84,7 @@ var life = []Transition{
 	{Closing, Withdraw, Registrant, Withdrawn, ""},
 	{Closing, Lose, LeadParty, Lost, "with a reason"},
 	{Closing, Dispute, Registrar, Disputed, "with a reason"},
+	{Closing, Merge, Registrar, Void, "it repeats an earlier deal, with a reason"},
 
 	{Won, Correct, AnyParty, Won, "the old figures count until every party has attested the new ones"},
 	{Won, Attest, AnyParty, Won, "of an open correction"},
@@ -88,6 +92,7 @@ var life = []Transition{
 	{Won, Annul, AnyParty, Won, "others have not agreed"},
 	{Won, Annul, AnyParty, Void, "every party has agreed"},
 	{Won, Exclude, Registrar, Won, "with a reason; only from its own association's figures"},
+	{Won, Merge, Registrar, Void, "it repeats an earlier deal, with a reason"},
 	{Won, Restate, System, Won, "a rate came, a duplicate was decided, a membership was corrected"},
 
 	{Disputed, Settle, Registrar, Pending, "where it was"},

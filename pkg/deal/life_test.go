@@ -44,6 +44,7 @@ func TestDecide_ReachesEveryRowOfTheLife(t *testing.T) {
 		{deal.Pending, deal.Edit, deal.Registrant, deal.Pending}:       simple(deal.Pending, deal.Edit, by(alba)),
 		{deal.Pending, deal.Withdraw, deal.Registrant, deal.Withdrawn}: simple(deal.Pending, deal.Withdraw, by(alba)),
 		{deal.Pending, deal.Dispute, deal.Registrar, deal.Disputed}:    simple(deal.Pending, deal.Dispute, registrar),
+		{deal.Pending, deal.Merge, deal.Registrar, deal.Void}:          simple(deal.Pending, deal.Merge, registrar),
 
 		{deal.Active, deal.Edit, deal.Registrant, deal.Active}:        simple(deal.Active, deal.Edit, by(alba)),
 		{deal.Active, deal.Propose, deal.AnyParty, deal.Closing}:      simple(deal.Active, deal.Propose, by(cora)),
@@ -51,6 +52,7 @@ func TestDecide_ReachesEveryRowOfTheLife(t *testing.T) {
 		{deal.Active, deal.Lose, deal.LeadParty, deal.Lost}:           simple(deal.Active, deal.Lose, by(bora)),
 		{deal.Active, deal.Expire, deal.System, deal.Expired}:         simple(deal.Active, deal.Expire, system),
 		{deal.Active, deal.Dispute, deal.Registrar, deal.Disputed}:    simple(deal.Active, deal.Dispute, registrar),
+		{deal.Active, deal.Merge, deal.Registrar, deal.Void}:          simple(deal.Active, deal.Merge, registrar),
 
 		{deal.Closing, deal.Attest, deal.AnyParty, deal.Closing}:       simple(deal.Closing, deal.Attest, by(bora)),
 		{deal.Closing, deal.Attest, deal.AnyParty, deal.Won}:           after(deal.Closing, command(deal.Attest, by(bora)), command(deal.Attest, by(cora))),
@@ -59,6 +61,7 @@ func TestDecide_ReachesEveryRowOfTheLife(t *testing.T) {
 		{deal.Closing, deal.Withdraw, deal.Registrant, deal.Withdrawn}: simple(deal.Closing, deal.Withdraw, by(alba)),
 		{deal.Closing, deal.Lose, deal.LeadParty, deal.Lost}:           simple(deal.Closing, deal.Lose, by(bora)),
 		{deal.Closing, deal.Dispute, deal.Registrar, deal.Disputed}:    simple(deal.Closing, deal.Dispute, registrar),
+		{deal.Closing, deal.Merge, deal.Registrar, deal.Void}:          simple(deal.Closing, deal.Merge, registrar),
 
 		{deal.Won, deal.Correct, deal.AnyParty, deal.Won}:  simple(deal.Won, deal.Correct, by(cora)),
 		{deal.Won, deal.Attest, deal.AnyParty, deal.Won}:   after(deal.Won, command(deal.Correct, by(alba)), command(deal.Attest, by(bora))),
@@ -66,6 +69,7 @@ func TestDecide_ReachesEveryRowOfTheLife(t *testing.T) {
 		{deal.Won, deal.Annul, deal.AnyParty, deal.Won}:    simple(deal.Won, deal.Annul, by(cora)),
 		{deal.Won, deal.Exclude, deal.Registrar, deal.Won}: simple(deal.Won, deal.Exclude, registrar),
 		{deal.Won, deal.Restate, deal.System, deal.Won}:    simple(deal.Won, deal.Restate, system),
+		{deal.Won, deal.Merge, deal.Registrar, deal.Void}:  simple(deal.Won, deal.Merge, registrar),
 		{deal.Won, deal.Annul, deal.AnyParty, deal.Void}: func(t *testing.T) (deal.Deal, deal.Command) {
 			return play(t, in(t, deal.Won), command(deal.Annul, by(alba)), command(deal.Annul, by(cora))), command(deal.Annul, by(bora))
 		},

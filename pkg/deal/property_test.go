@@ -198,7 +198,8 @@ func (w *workload) check(t *rapid.T) {
 	if (d.DisputedFrom != deal.New) != (d.Status == deal.Disputed) {
 		t.Fatalf("a deal that is %s would return to %q", d.Status, d.DisputedFrom)
 	}
-	if (d.Evidence != "") != (d.Status == deal.Won || d.Status == deal.Void) {
+	wasWon := slices.ContainsFunc(w.history, func(before deal.Deal) bool { return before.Status == deal.Won })
+	if (d.Evidence != "") != (d.Status == deal.Won || wasWon) {
 		t.Fatalf("a deal that is %s has evidence %q", d.Status, d.Evidence)
 	}
 }
