@@ -12,7 +12,8 @@ import (
 // Bucket is the name of one JetStream KV bucket.
 type Bucket string
 
-// The buckets. Their keys: ids; in members <association>.<company>; in keys the prefix of the token; in rates the day.
+// The buckets. Their keys: ids; in members <association>.<company>; in keys the prefix of the token; in rates the day;
+// in key_use, which says when keys were last used, the id of the key.
 const (
 	Companies    Bucket = "companies"
 	Associations Bucket = "associations"
@@ -20,10 +21,11 @@ const (
 	Members      Bucket = "members"
 	Keys         Bucket = "keys"
 	Rates        Bucket = "rates"
+	KeyUse       Bucket = "key_use"
 )
 
 // Buckets is the whole topology.
-var Buckets = []Bucket{Companies, Associations, Chapters, Members, Keys, Rates}
+var Buckets = []Bucket{Companies, Associations, Chapters, Members, Keys, Rates, KeyUse}
 
 const (
 	history      = 5       // earlier values of an entry that are kept for the operator
@@ -45,8 +47,12 @@ func CreateBuckets(ctx context.Context, js jetstream.JetStream, replicas int) er
 }
 
 func create(ctx context.Context, js jetstream.JetStream, b Bucket, replicas int) error {
+	kept := uint8(history)
+	if b == KeyUse {
+		kept = 1
+	}
 	_, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: string(b), Description: "dealreg directory: " + string(b), History: history,
+		Bucket: string(b), Description: "dealreg directory: " + string(b), History: kept,
 		MaxValueSize: maxValueSize, Storage: jetstream.FileStorage, Replicas: max(1, replicas),
 	})
 	return err

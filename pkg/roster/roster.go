@@ -40,12 +40,15 @@ type Roster struct {
 	membershipOf map[deal.ID]map[deal.ID]Membership // company, association
 	keys         map[string]Key                     // by prefix
 	keyIDs       map[deal.ID]string                 // to prefix
+	usedAt       map[deal.ID]keyUse
 	rates        map[calendar.Date]money.Day
 	table        *money.Table // nil: to be made from rates
 
 	progress map[Bucket]*progress
 	loaded   chan struct{} // closed when every bucket was read once
 	waiting  int           // buckets that were not
+
+	uses *uses
 }
 
 // progress is how far one bucket was followed.
@@ -67,6 +70,7 @@ func New(js jetstream.JetStream, log *zap.Logger, health Health) *Roster {
 		progress:     map[Bucket]*progress{},
 		loaded:       make(chan struct{}),
 		waiting:      len(Buckets),
+		uses:         newUses(),
 	}
 	for _, b := range Buckets {
 		r.progress[b] = &progress{}
@@ -152,6 +156,8 @@ func (r *Roster) clear(b Bucket) {
 		r.keys, r.keyIDs = map[string]Key{}, map[deal.ID]string{}
 	case Rates:
 		r.rates, r.table = map[calendar.Date]money.Day{}, nil
+	case KeyUse:
+		r.usedAt = map[deal.ID]keyUse{}
 	}
 }
 
@@ -178,6 +184,13 @@ func (r *Roster) apply(b Bucket, slot string, data []byte, revision uint64) erro
 		})
 	case Rates:
 		return r.setRates(slot, data)
+	case KeyUse:
+		return take(data, func(u keyUse) {
+			if id, err := deal.ParseID(slot); err == nil {
+				u.revision = revision
+				r.usedAt[id] = u
+			}
+		})
 	}
 	return nil
 }
@@ -265,6 +278,8 @@ func (r *Roster) remove(b Bucket, slot string) {
 			delete(r.rates, on)
 			r.table = nil
 		}
+	case KeyUse:
+		delete(r.usedAt, id)
 	}
 }
 

@@ -176,8 +176,7 @@ func TestRoster_PagesThroughSearchWithoutGapOrRepeat(t *testing.T) {
 		t.Errorf("%d companies and %d members of %d", len(seen), len(r.Members(association)), len(companies))
 	}
 	_, err = store.PutCompanies(ctx, companies)
-	var conflict *roster.ConflictError
-	if !errors.As(err, &conflict) {
+	if _, ok := errors.AsType[*roster.ConflictError](err); !ok {
 		t.Errorf("%v, want a conflict", err)
 	}
 }

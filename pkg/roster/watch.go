@@ -18,8 +18,13 @@ const retryAtMost = 2 * time.Second
 
 // Run follows the buckets until ctx ends, and reports to health until all of them were read. It waits for the
 // server and for the buckets (CreateBuckets makes them), and reads a bucket anew whenever the connection came back.
+// Meanwhile it writes when keys were used.
 func (r *Roster) Run(ctx context.Context) error {
 	var group errgroup.Group
+	group.Go(func() error {
+		r.saveUses(ctx)
+		return nil
+	})
 	for _, b := range Buckets {
 		group.Go(func() error {
 			r.follow(ctx, b)
