@@ -22,6 +22,7 @@ type Key struct {
 	Label         string      `json:"label,omitempty"`
 	CreatedAt     time.Time   `json:"created_at"`
 	RevokedAt     *time.Time  `json:"revoked_at,omitempty"`
+	LastUsed      *time.Time  `json:"last_used,omitempty" doc:"To the minute; absent before its first use. A use shows within moments"`
 }
 
 // IssuedKey is a new key with its secret.
@@ -30,8 +31,15 @@ type IssuedKey struct {
 	Secret string `json:"secret" doc:"The whole key, for the Authorization header: shown now and never again" example:"drk_..."`
 }
 
-func showKey(k roster.Key) Key {
-	return Key{k.ID, k.Prefix, k.Role, some(k.CompanyID), some(k.AssociationID), k.Label, k.CreatedAt, k.RevokedAt}
+func (s *Service) showKey(k roster.Key) Key {
+	shown := Key{
+		ID: k.ID, Prefix: k.Prefix, Role: k.Role, CompanyID: some(k.CompanyID), AssociationID: some(k.AssociationID),
+		Label: k.Label, CreatedAt: k.CreatedAt, RevokedAt: k.RevokedAt,
+	}
+	if at, used := s.cfg.Roster.KeyUsedAt(k.ID); used {
+		shown.LastUsed = &at
+	}
+	return shown
 }
 
 type newKey struct {
@@ -82,7 +90,7 @@ func (s *Service) issueKey(ctx context.Context, in *struct{ Body newKey }) (*htt
 		return nil, answer(err)
 	}
 	s.wrote(ctx, roster.Keys, key.Revision)
-	return httpapi.NewCreated("/v1/keys/"+key.ID.String(), key.Revision, IssuedKey{showKey(key), token}), nil
+	return httpapi.NewCreated("/v1/keys/"+key.ID.String(), key.Revision, IssuedKey{s.showKey(key), token}), nil
 }
 
 func (s *Service) listKeys(ctx context.Context, in *struct{ httpapi.Paging }) (*httpapi.List[Key], error) {
@@ -97,7 +105,7 @@ func (s *Service) listKeys(ctx context.Context, in *struct{ httpapi.Paging }) (*
 	if err != nil {
 		return nil, err
 	}
-	return httpapi.NewList(mapAll(items, showKey), next), nil
+	return httpapi.NewList(mapAll(items, s.showKey), next), nil
 }
 
 func (s *Service) revokeKey(ctx context.Context, in *struct {
