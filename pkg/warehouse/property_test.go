@@ -1,0 +1,102 @@
+package warehouse_test
+
+import (
+	"math/big"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/dealreg/dealreg/pkg/dealtest"
+	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
+)
+
+// Whatever happened to the deals, in whatever pieces and however often the events were inserted, at any point of the log
+// the ledger adds up to what the states of the deals add up to.
+func TestVolume_IsTheNaiveFoldOfAnyPrefix(t *testing.T) {
+	t.Parallel()
+	w := warehousetest.New(t)
+	world, last := uint32(0), uint64(0)
+	rapid.Check(t, func(r *rapid.T) {
+		world++ // each one behind the others in the same log
+		work := dealtest.NewWorkload(world, func(n int) int { return rapid.IntRange(0, n-1).Draw(r, "choice") })
+		events := make([]stream.Stored, rapid.IntRange(1, 80).Draw(r, "events"))
+		for i := range events {
+			events[i] = work.Next()
+			last++
+			events[i].Sequence = last
+		}
+		insertInPieces(r, t, w, events)
+		compareWithFold(r, t, w, work, events[:rapid.IntRange(0, len(events)).Draw(r, "prefix")])
+	})
+}
+
+// insertInPieces inserts ranges that follow each other, each one perhaps again later.
+func insertInPieces(r *rapid.T, t *testing.T, w *warehouse.Warehouse, events []stream.Stored) {
+	for first := 0; first < len(events); {
+		end := rapid.IntRange(first+1, len(events)).Draw(r, "end")
+		from := first
+		if rapid.IntRange(0, 3).Draw(r, "again") == 3 {
+			from = rapid.IntRange(0, first).Draw(r, "from")
+		}
+		var batch warehouse.Batch
+		for _, e := range events[from:end] {
+			if err := batch.Append(e.Sequence, e.At, e.Payload); err != nil {
+				r.Fatal(err)
+			}
+		}
+		if batch.Poisoned() > 0 {
+			r.Fatal("poison in a sound history")
+		}
+		if err := w.Insert(t.Context(), &batch); err != nil {
+			r.Fatal(err)
+		}
+		first = end
+	}
+}
+
+// compareWithFold compares every year of the history, cut in one way, and its total.
+func compareWithFold(r *rapid.T, t *testing.T, w *warehouse.Warehouse, work *dealtest.Workload, events []stream.Stored) {
+	by := rapid.SampledFrom([]warehouse.By{warehouse.ByChapter, warehouse.ByPair, warehouse.ByMonth}).Draw(r, "by")
+	want, years := map[dealtest.Key]dealtest.Sums{}, map[int]bool{2025: true}
+	for key, sums := range dealtest.Fold(events) {
+		if key.By == dealtest.By(by) || key.By == dealtest.ByTotal {
+			want[key], years[key.Year] = sums, true
+		}
+	}
+	upTo := uint64(0)
+	if len(events) > 0 {
+		upTo = events[len(events)-1].Sequence
+	}
+	check := func(key dealtest.Key, got warehouse.Sums) {
+		expected, there := want[key]
+		if !there {
+			expected = dealtest.Sums{Amount: new(big.Int), ByParties: new(big.Int)}
+		}
+		delete(want, key)
+		if got.Amount.Cmp(expected.Amount) != 0 || got.AttestedByParties.Cmp(expected.ByParties) != 0 ||
+			got.Deals != expected.Deals || got.Unconverted != expected.Unconverted {
+			r.Errorf("after %d events %+v: got %+v, want %+v", len(events), key, got, expected)
+		}
+	}
+	for _, association := range work.Associations {
+		for year := range years {
+			v, err := w.Volume(t.Context(), warehouse.VolumeQuery{Association: association.ID, Year: year, By: by, UpTo: upTo})
+			if err != nil {
+				r.Fatal(err)
+			}
+			check(dealtest.Key{Association: association.ID, Year: year, By: dealtest.ByTotal}, v.Total)
+			for _, item := range v.Items {
+				key := dealtest.Key{Association: association.ID, Year: year, By: dealtest.By(by), A: item.A, B: item.B, Month: item.Month}
+				if by == warehouse.ByChapter {
+					key.A = item.Chapter
+				}
+				check(key, item.Sums)
+			}
+		}
+	}
+	for key, sums := range want {
+		r.Errorf("after %d events %+v is missing: %+v", len(events), key, sums)
+	}
+}
