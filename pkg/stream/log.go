@@ -203,13 +203,25 @@ type getRequest struct {
 const codeNoMessage = 10037
 
 func (l *Log) get(ctx context.Context, request getRequest) (Stored, error) {
+	sequence, payload, err := askLeader(ctx, l.nc, DealsStream, request)
+	switch {
+	case errors.Is(err, ErrNoRecord):
+		return Stored{}, ErrNoDeal
+	case err != nil:
+		return Stored{}, fmt.Errorf("read the log: %w", err)
+	}
+	return stored(sequence, payload)
+}
+
+// askLeader reads one message from the stream's leader. Errors are ErrNoRecord, ErrUnknown and those of the server.
+func askLeader(ctx context.Context, nc *nats.Conn, stream string, request getRequest) (sequence uint64, payload []byte, err error) {
 	body, err := json.Marshal(request)
 	if err != nil {
-		return Stored{}, fmt.Errorf("encode request: %w", err)
+		return 0, nil, fmt.Errorf("encode request: %w", err)
 	}
-	answer, err := l.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+DealsStream, body)
+	answer, err := nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, body)
 	if err != nil {
-		return Stored{}, fmt.Errorf("read the log: %w: %w", ErrUnknown, err)
+		return 0, nil, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	var response struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -219,15 +231,15 @@ func (l *Log) get(ctx context.Context, request getRequest) (Stored, error) {
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(answer.Data, &response); err != nil {
-		return Stored{}, fmt.Errorf("read the log: %w", err)
+		return 0, nil, fmt.Errorf("decode answer: %w", err)
 	}
 	if response.Error != nil {
 		if response.Error.ErrorCode == codeNoMessage {
-			return Stored{}, ErrNoDeal
+			return 0, nil, ErrNoRecord
 		}
-		return Stored{}, fmt.Errorf("read the log: %w", response.Error)
+		return 0, nil, response.Error
 	}
-	return stored(response.Message.Sequence, response.Message.Data)
+	return response.Message.Sequence, response.Message.Data, nil
 }
 
 func stored(sequence uint64, payload []byte) (Stored, error) {

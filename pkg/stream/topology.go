@@ -16,7 +16,7 @@ import (
 // The streams and the bucket for uploads.
 const (
 	DealsStream   = "DEALS"   // every event of every deal: the only truth
-	RecordsStream = "RECORDS" // what is not a deal: imports, later statements and decisions
+	RecordsStream = "RECORDS" // what is not a deal: imports, flags and decisions, later statements
 	UploadsBucket = "uploads" // files as they came in, and their rejected rows
 )
 
@@ -34,6 +34,17 @@ func Subject(id deal.ID) string {
 // ImportSubject is where the progress of one import is; the last message is where it stands.
 func ImportSubject(id deal.ID) string { return "records.import." + id.String() }
 
+// ConflictSubjects is where all flags are that two deals may be one.
+const ConflictSubjects = "records.conflict.*.*"
+
+// ConflictSubject is where the flag of two deals is, whichever of them comes first; the last message is where it stands.
+func ConflictSubject(a, b deal.ID) string {
+	if a.Compare(b) > 0 {
+		a, b = b, a
+	}
+	return "records.conflict." + a.String() + "." + b.String()
+}
+
 func topology(replicas int) []jetstream.StreamConfig {
 	// Neither stream has a limit, loses its oldest messages or lets one be deleted: a log that forgets proves nothing.
 	lasting := jetstream.StreamConfig{
@@ -50,7 +61,7 @@ func topology(replicas int) []jetstream.StreamConfig {
 	deals.Name, deals.Subjects, deals.AllowAtomicPublish = DealsStream, []string{"deals.*.*"}, true
 	deals.Description = "Every event of every deal, in one order. The only truth."
 	records.Name, records.Subjects = RecordsStream, []string{"records.>"}
-	records.Description = "What is recorded beside the deals: imports."
+	records.Description = "What is recorded beside the deals: imports, and flags that two deals may be one."
 	return []jetstream.StreamConfig{deals, records}
 }
 
