@@ -13,7 +13,7 @@ import (
 	"github.com/dealreg/dealreg/pkg/warehouse"
 )
 
-// Config is what the registry needs. All fields are required but Replicas and Gate.
+// Config is what the registry needs. All fields are required but Replicas, Gate and TimerEvery.
 type Config struct {
 	Log    *zap.Logger
 	NATS   *nats.Conn
@@ -26,6 +26,8 @@ type Config struct {
 	Replicas int
 	// Gate blocks until changes may begin: in `up` until the projection was checked against the log. Nil opens at once.
 	Gate func(ctx context.Context) error
+	// TimerEvery is how often the registry looks for deals that have waited too long; 0 means a minute.
+	TimerEvery time.Duration
 }
 
 func (c Config) check() error {

@@ -18,6 +18,7 @@ type listInput struct {
 	Company      deal.ID     `query:"company" doc:"A party of the deal"`
 	Association  deal.ID     `query:"association" doc:"One whose registrars may hear of the deal"`
 	UpdatedSince time.Time   `query:"updated_since" doc:"RFC 3339"`
+	Unconverted  bool        `query:"unconverted" doc:"Only won deals that count for nothing yet because a rate is missing"`
 }
 
 // list answers GET /v1/deals: ClickHouse finds, the log says what the deals are. The newest change comes first.
@@ -25,6 +26,7 @@ func (s *Service) list(ctx context.Context, in *listInput) (*httpapi.List[Deal],
 	caller := httpapi.Caller(ctx)
 	f := warehouse.Filter{
 		Company: in.Company, Association: in.Association, Status: string(in.Status), Year: in.Year, UpdatedSince: in.UpdatedSince,
+		Unconverted: in.Unconverted,
 	}
 	switch caller.Role {
 	case roster.RoleMember, roster.RoleCompanyAdmin:

@@ -134,7 +134,7 @@ func fields(d deal.Deal) (map[string]any, error) {
 	if err := json.Unmarshal(text, &all); err != nil {
 		return nil, err
 	}
-	for _, evident := range []string{"id", "revision", "updated_at", "status_since"} {
+	for _, evident := range []string{"id", "revision", "updated_at", "status_since", "due_at"} {
 		delete(all, evident)
 	}
 	return all, nil

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -26,6 +27,8 @@ type Service struct {
 	js      jetstream.JetStream
 	opened  chan struct{} // closed once changes may be written
 	imports *importer
+	timers  *timers
+	restate *restater
 }
 
 // New checks the configuration and wires the service. It needs no engine alive.
@@ -41,14 +44,17 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
+	if cfg.TimerEvery == 0 {
+		cfg.TimerEvery = time.Minute
+	}
 	s := &Service{cfg: cfg, log: log, js: js, opened: make(chan struct{})}
-	s.imports = newImporter(s)
+	s.imports, s.timers, s.restate = newImporter(s), newTimers(s), newRestater(s)
 	cfg.Health.Report("registry", errors.New("starting"))
 	return s, nil
 }
 
-// Run creates the streams that are missing, opens the registry when the gate does, works through imports, and blocks
-// until ctx ends.
+// Run creates the streams that are missing, opens the registry when the gate does, then works through imports, moves
+// on what has waited too long and restates what a change of the directory concerns, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		within, cancel := context.WithTimeout(ctx, answerWithin)
@@ -75,7 +81,11 @@ func (s *Service) Run(ctx context.Context) error {
 	close(s.opened)
 	s.cfg.Health.Report("registry", nil)
 	s.cfg.Log.Info("registry open")
-	s.imports.run(ctx)
+	var work sync.WaitGroup
+	for _, run := range []func(context.Context){s.imports.run, s.timers.run, s.restate.run} {
+		work.Go(func() { run(ctx) })
+	}
+	work.Wait()
 	return nil
 }
 

@@ -27,6 +27,7 @@ type Deal struct {
 	RegisteredAt       time.Time       `json:"registered_at"`
 	UpdatedAt          time.Time       `json:"updated_at"`
 	StatusSince        time.Time       `json:"status_since"`
+	DueAt              *time.Time      `json:"due_at,omitempty" doc:"When the system moves the deal on if nobody does: it expires, or a closing deal becomes active again"`
 	RegisteredAfterWin bool            `json:"registered_after_win,omitempty"`
 	Evidence           deal.Evidence   `json:"evidence,omitempty" enum:"parties,registrar" doc:"Who stands for the figures of a won deal"`
 	EvidenceReference  string          `json:"evidence_reference,omitempty" doc:"The documents on which a registrar attested"`
@@ -77,7 +78,7 @@ func viewOf(d deal.Deal) Deal {
 		Value:    httpapi.AmountOf(d.Value), Parties: viewParties(d, d.Terms), ExpectedOn: d.ExpectedOn, WonOn: d.WonOn,
 		RegisteredBy: d.RegisteredBy, RegisteredAt: d.RegisteredAt, UpdatedAt: d.UpdatedAt, StatusSince: d.StatusSince,
 		RegisteredAfterWin: d.RegisteredAfterWin, Evidence: d.Evidence, EvidenceReference: d.EvidenceReference,
-		DisputedFrom: d.DisputedFrom, Reason: d.Reason,
+		DisputedFrom: d.DisputedFrom, Reason: d.Reason, DueAt: dueAt(d),
 	}
 	if !d.Replaces.IsZero() {
 		v.Replaces = &d.Replaces
