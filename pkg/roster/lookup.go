@@ -41,36 +41,6 @@ func (r *Roster) CompaniesByName(key string) []Company {
 	return found
 }
 
-// SearchCompanies lists the companies whose name or domain contains the query in any case, in the order of their
-// names, at most limit of them (0: all). It begins behind the position after, which it gave as next, empty on the
-// last page.
-func (r *Roster) SearchCompanies(query string, limit int, after string) (found []Company, next string) {
-	type hit struct {
-		position string
-		company  Company
-	}
-	key := NameKey(query)
-	var hits []hit
-	r.mu.RLock()
-	for name, ids := range r.byName {
-		for _, id := range ids {
-			c := r.companies[id]
-			if position := name + "\x00" + id.String(); position > after && (strings.Contains(name, key) || strings.Contains(c.Domain, key)) {
-				hits = append(hits, hit{position, c})
-			}
-		}
-	}
-	r.mu.RUnlock()
-	slices.SortFunc(hits, func(a, b hit) int { return strings.Compare(a.position, b.position) })
-	for i, h := range hits {
-		if limit > 0 && i == limit {
-			return found, hits[i-1].position
-		}
-		found = append(found, h.company)
-	}
-	return found, ""
-}
-
 // CompanyWithLEI finds the company with an LEI. It looks at all of them.
 func (r *Roster) CompanyWithLEI(lei string) (Company, bool) {
 	r.mu.RLock()

@@ -33,6 +33,8 @@ type Roster struct {
 	byDomain  map[string][]deal.ID
 	inGroup   map[deal.ID]int
 
+	searchable map[deal.ID]searchable
+
 	associations map[deal.ID]Association
 	chapters     map[deal.ID]Chapter
 	chaptersOf   map[deal.ID][]deal.ID
@@ -145,7 +147,7 @@ func (r *Roster) clear(b Bucket) {
 	switch b {
 	case Companies:
 		r.companies, r.byName, r.byDomain = map[deal.ID]Company{}, map[string][]deal.ID{}, map[string][]deal.ID{}
-		r.inGroup = map[deal.ID]int{}
+		r.inGroup, r.searchable = map[deal.ID]int{}, map[deal.ID]searchable{}
 	case Associations:
 		r.associations = map[deal.ID]Association{}
 	case Chapters:
@@ -211,6 +213,7 @@ func (r *Roster) setCompany(c Company) {
 		r.inGroup[old.GroupID]--
 	}
 	r.companies[c.ID] = c
+	r.searchable[c.ID] = searchableOf(c)
 	r.inGroup[c.GroupID]++
 	add(r.byName, NameKey(c.Name), c.ID)
 	if c.Domain != "" {
@@ -249,6 +252,7 @@ func (r *Roster) remove(b Bucket, slot string) {
 			drop(r.byDomain, old.Domain, id)
 			r.inGroup[old.GroupID]--
 			delete(r.companies, id)
+			delete(r.searchable, id)
 		}
 	case Associations:
 		delete(r.associations, id)

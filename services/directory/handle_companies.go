@@ -186,7 +186,7 @@ func (s *Service) checkGroup(c roster.Company) deal.Invalid {
 }
 
 func (s *Service) listCompanies(ctx context.Context, in *struct {
-	Query string `query:"q" maxLength:"200" doc:"Part of a name or domain, in any case"`
+	Query string `query:"q" maxLength:"200" doc:"Words of a name or the beginnings of them, or a domain. Case, accents and legal forms do not matter; the best hits come first"`
 	httpapi.Paging
 },
 ) (*httpapi.List[Company], error) {
