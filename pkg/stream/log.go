@@ -100,6 +100,9 @@ func (d Draft) message() *nats.Msg {
 // Append writes the event and returns its sequence once it is on the disk. Errors are ErrConflict and ErrUnknown. When
 // a former try of the same command did get through, that counts as success; to find it takes up to two seconds after ctx.
 func (l *Log) Append(ctx context.Context, d Draft) (uint64, error) {
+	if err := connected(l.nc); err != nil {
+		return 0, err
+	}
 	ack, err := l.js.PublishMsg(ctx, d.message(), jetstream.WithExpectStream(DealsStream))
 	if err == nil {
 		return ack.Sequence, nil
@@ -150,6 +153,9 @@ func (l *Log) AppendBatch(ctx context.Context, drafts []Draft) error {
 	if len(drafts) == 0 {
 		return nil
 	}
+	if err := connected(l.nc); err != nil {
+		return err
+	}
 	messages := make([]*nats.Msg, len(drafts))
 	for i, d := range drafts {
 		messages[i] = d.message()
@@ -192,6 +198,15 @@ func (l *Log) next(ctx context.Context, id deal.ID, from uint64) (Stored, error)
 	return l.get(ctx, getRequest{Sequence: from, NextFor: Subject(id)})
 }
 
+// connected fails at once while there is no connection: the client would keep a write and send it later, when nobody
+// waits for it any more.
+func connected(nc *nats.Conn) error {
+	if nc.IsConnected() {
+		return nil
+	}
+	return fmt.Errorf("%w: no connection to NATS", ErrUnknown)
+}
+
 // getRequest asks the leader of the stream for one message (JSApiMsgGetRequest). The client's own methods would use
 // direct gets on this stream, which a replica may answer with an older state.
 type getRequest struct {
@@ -218,6 +233,9 @@ func askLeader(ctx context.Context, nc *nats.Conn, stream string, request getReq
 	body, err := json.Marshal(request)
 	if err != nil {
 		return 0, nil, fmt.Errorf("encode request: %w", err)
+	}
+	if err := connected(nc); err != nil {
+		return 0, nil, err
 	}
 	answer, err := nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, body)
 	if err != nil {
@@ -254,6 +272,9 @@ func stored(sequence uint64, payload []byte) (Stored, error) {
 // and for finding what is there already, never for a decision. Deals without an event are left out. ErrUnknown when the
 // answer is not whole.
 func (l *Log) Latest(ctx context.Context, ids []deal.ID) (map[deal.ID]Stored, error) {
+	if err := connected(l.nc); err != nil {
+		return nil, err
+	}
 	found := make(map[deal.ID]Stored, len(ids))
 	for start := 0; start < len(ids); start += maxBatch {
 		some := ids[start:min(start+maxBatch, len(ids))]

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -207,5 +209,27 @@ func ready(t *testing.T, url string) {
 	defer cancel()
 	if err := waitReady(ctx, url); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// lacks waits until /readyz says that the part is missing.
+func (p *process) lacks(part string) {
+	p.t.Helper()
+	for late := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		response, err := http.Get(p.url + "/readyz")
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(text), `"`+part+`"`) {
+			return
+		}
+		if time.Now().After(late) {
+			p.t.Fatalf("/readyz without %s: %d %s", part, response.StatusCode, text)
+		}
 	}
 }

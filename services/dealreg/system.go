@@ -123,15 +123,21 @@ func (a *assembly) openData(context.Context) error {
 func (a *assembly) openNATS(context.Context) error {
 	options := []nats.Option{
 		nats.Name("dealreg"), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.ReconnectWait(250 * time.Millisecond),
-		nats.ReconnectHandler(func(*nats.Conn) { a.log.Info("NATS is back") }),
+		nats.ConnectHandler(func(*nats.Conn) { a.health.Report("nats", nil) }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			a.health.Report("nats", nil)
+			a.log.Info("NATS is back")
+		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
+				a.health.Report("nats", fmt.Errorf("no connection: %w", err))
 				a.log.Warn("NATS is away", zap.Error(err))
 			}
 		}),
 	}
 	var err error
 	if a.NATSURL != "" {
+		a.health.Report("nats", errors.New("not connected yet"))
 		a.nc, err = nats.Connect(a.NATSURL, options...)
 	} else {
 		var broker *embedded.NATS

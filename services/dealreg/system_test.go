@@ -8,7 +8,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -111,6 +114,53 @@ func TestCommands_TellWrongUseFromFailure(t *testing.T) {
 		}
 		contains(t, out, c.want)
 	}
+}
+
+func TestUp_GoesOnWhenClickHouseIsKilled(t *testing.T) {
+	t.Parallel()
+	p := up(t, t.TempDir())
+	key := p.waitFor(operatorLine)
+	url := p.waitFor(`is up at (http://\S+)`)
+	api := newClient(url, key)
+	association := newAssociation(t, api)
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", p.cmd.Process.Pid))
+	tasks, globErr := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.cmd.Process.Pid))
+	if err != nil || globErr != nil {
+		t.Fatal(err, globErr)
+	}
+	for _, task := range tasks {
+		more, err := os.ReadFile(task)
+		if err == nil { // the thread may have ended
+			children = append(children, more...)
+		}
+	}
+	engines := strings.Fields(string(children))
+	if len(engines) == 0 {
+		t.Fatal("there is no engine to kill")
+	}
+	for _, engine := range engines {
+		pid, err := strconv.Atoi(engine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	upload := importDeals{
+		File: writeFile(t, "history.csv", historyCSV), Map: writeFile(t, "map.json", historyMap), Association: association,
+	}
+	state, err := upload.upload(t.Context(), api)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state, err = follow(t.Context(), api, state); err != nil || state.Registered != 2 {
+		t.Fatalf("%+v %v", state, err)
+	}
+	v, err := volumeOf(t.Context(), api, association, 2025, "total", state.LastSequence) // again while it answers 503
+	if err != nil || v.Total.Amount != "200.50" {
+		t.Errorf("%+v %v", v, err)
+	}
+	auditIsEqual(t, url, key)
+	p.stop()
 }
 
 // load registers deals and takes them to won until the system dies under it, and remembers what was acknowledged.
@@ -252,6 +302,9 @@ func TestServe_EachServiceRunsAloneInAnyOrder(t *testing.T) {
 	}
 
 	broker.Stop()
+	for _, p := range services {
+		p.lacks("nats")
+	}
 	for service, path := range map[string]string{serviceRegistry: "/v1/deals/0198c2f4-5b7e-7cc1-9d0a-4f1e2a3b4c5d"} {
 		_, err := at(service).once(t.Context(), call{method: http.MethodGet, path: path})
 		var problem *problemError
