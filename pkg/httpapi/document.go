@@ -23,6 +23,16 @@ func describe(c *huma.Config) {
 		Description: "A key: `drk_<prefix>_<secret>`. `POST /v1/keys` makes one and shows its secret once.",
 	}}
 	c.Components.Responses = map[string]*huma.Response{}
+	c.Components.Headers = map[string]*huma.Header{
+		headerLimit: {
+			Description: "What is left of the key's limit: requests (r) and seconds until it is whole again (t)",
+			Schema:      &huma.Schema{Type: huma.TypeString, Examples: []any{`"key";r=199;t=1`}},
+		},
+		headerPolicy: {
+			Description: "The key's limit: requests (q) in a number of seconds (w)",
+			Schema:      &huma.Schema{Type: huma.TypeString, Examples: []any{`"key";q=200;w=4`}},
+		},
+	}
 }
 
 const (
@@ -32,6 +42,8 @@ const (
 	headerKey      = "Idempotency-Key"
 	headerReplayed = "Idempotency-Replayed"
 	headerIfMatch  = "If-Match"
+	headerLimit    = "RateLimit"
+	headerPolicy   = "RateLimit-Policy"
 	mergePatchType = "application/merge-patch+json"
 	jsonType       = "application/json"
 )
@@ -45,6 +57,8 @@ the members of an association is the sum over an append-only log.
 - **Changes.** ` + "`If-Match`" + ` names the ` + "`ETag`" + ` of the revision that you read: 428 without it, 412 when somebody was faster.
 - **Repeats.** A request with an ` + "`Idempotency-Key`" + ` is done once. Sent again it answers as it did at first, with
   ` + "`Idempotency-Replayed: true`" + `. After 503 or a broken connection send the same request with the same key.
+- **Limits.** Each key may send so many requests; ` + "`RateLimit`" + ` says what is left. Beyond it, and after many wrong keys,
+  429 says in ` + "`Retry-After`" + ` how long to wait. Nothing was begun then.
 - **Lists** come in pages: send ` + "`next_cursor`" + ` as ` + "`cursor`" + `. It is absent on the last page.
 - **Amounts** are decimals in text, such as ` + "`\"1250000.00\"`" + `; days are ` + "`2026-11-22`" + `, times RFC 3339 in UTC, ids UUIDs.
 - Answers may get more fields: ignore those that you do not know.
@@ -80,8 +94,26 @@ func complete(api *huma.OpenAPI, op *huma.Operation) {
 		}
 	}
 	completeSuccess(op)
+	if signed(op) {
+		for status := range op.Responses {
+			addLimits(op.Responses[status])
+		}
+	}
 	for _, status := range problemsOf(op) {
 		op.Responses[strconv.Itoa(status)] = sharedProblem(api, status)
+	}
+}
+
+// signed tells whether the operation needs a key.
+func signed(op *huma.Operation) bool { return op.Security == nil || len(op.Security) > 0 }
+
+// addLimits describes the headers that every answer to a signed request has.
+func addLimits(r *huma.Response) {
+	if r.Headers == nil {
+		r.Headers = map[string]*huma.Header{}
+	}
+	for _, name := range []string{headerLimit, headerPolicy} {
+		r.Headers[name] = &huma.Header{Ref: "#/components/headers/" + name}
 	}
 }
 
@@ -154,8 +186,8 @@ func completeSuccess(op *huma.Operation) {
 // problemsOf are the statuses with which the operation may refuse a request.
 func problemsOf(op *huma.Operation) []int {
 	statuses := []int{http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusInternalServerError}
-	if op.Security == nil || len(op.Security) > 0 {
-		statuses = append(statuses, http.StatusUnauthorized, http.StatusServiceUnavailable)
+	if signed(op) {
+		statuses = append(statuses, http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusServiceUnavailable)
 	}
 	if hasParameter(op, "path", "") {
 		statuses = append(statuses, http.StatusNotFound)
@@ -200,6 +232,9 @@ func problemResponse(status int) *huma.Response {
 		Content: map[string]*huma.MediaType{problemType: {
 			Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}, Example: plain(example),
 		}},
+	}
+	if status != http.StatusUnauthorized {
+		addLimits(r)
 	}
 	text := func(description, example string) *huma.Header {
 		return &huma.Header{Description: description, Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{example}}}

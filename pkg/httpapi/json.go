@@ -99,11 +99,11 @@ func (o Optional[T]) Apply(target *T) {
 	}
 }
 
-var typePath = regexp.MustCompile(`(?:[\w.-]+/)*(\w+)\.(\w+)`)
+var typePath = regexp.MustCompile(`(?:[\w.-]+/)*\w+\.(\w+)`)
 
-// schemaName names a type in the API document by its package and name, because services of one process share the
-// document and may all have a Company: directory.Company is DirectoryCompany, Page[directory.Company] is
-// PageDirectoryCompany. This package's own types go without its name.
+// schemaName names a type in the API document as Go does, without its package: directory.Company is Company,
+// Page[directory.Company] is PageCompany. Services of one process share the document; two types of one name end its
+// start with a panic, so one of them has to be called otherwise.
 func schemaName(t reflect.Type, hint string) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -113,10 +113,7 @@ func schemaName(t reflect.Type, hint string) string {
 	}
 	var name strings.Builder
 	for _, m := range typePath.FindAllStringSubmatch(t.PkgPath()+"."+strings.NewReplacer("[", " ", "]", " ", ",", " ").Replace(t.Name()), -1) {
-		if m[1] != "httpapi" {
-			name.WriteString(capital(m[1]))
-		}
-		name.WriteString(capital(m[2]))
+		name.WriteString(capital(m[1]))
 	}
 	return name.String()
 }

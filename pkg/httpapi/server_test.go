@@ -337,7 +337,7 @@ func TestServer_ServesItsDocumentAndMetrics(t *testing.T) {
 	if parsed.OpenAPI != "3.1.0" || parsed.Paths["/things/{id}"]["put"] == nil {
 		t.Errorf("no OpenAPI 3.1 document of the routes: %s", document)
 	}
-	properties := parsed.Components.Schemas["Httpapi_testThing"].Properties
+	properties := parsed.Components.Schemas["Thing"].Properties
 	if properties["on"]["format"] != "date" || properties["above"]["format"] != "uuid" {
 		t.Errorf("dates and ids are not described: %v", properties)
 	}

@@ -120,8 +120,8 @@ func move[B any, P interface {
 	}
 }
 
-// Patch is the body of PATCH /v1/deals/{id}, a merge patch (RFC 7396).
-type Patch struct {
+// DealPatch is the body of PATCH /v1/deals/{id}, a merge patch (RFC 7396).
+type DealPatch struct {
 	Title       *string                          `json:"title,omitempty" minLength:"1" maxLength:"500"`
 	Description httpapi.Optional[string]         `json:"description,omitempty"`
 	ExpectedOn  httpapi.Optional[*calendar.Date] `json:"expected_on,omitempty"`
@@ -132,7 +132,7 @@ type Patch struct {
 type patchInput struct {
 	ID deal.ID `path:"id" doc:"The deal"`
 	httpapi.IfMatch
-	Body Patch
+	Body DealPatch
 }
 
 // patch answers PATCH /v1/deals/{id}.

@@ -96,14 +96,14 @@ func (s *Service) companyRoutes(api huma.API) {
 
 // Period is what every report is asked for.
 type Period struct {
-	ID           deal.ID `path:"id"`
-	Year         int     `query:"year" required:"true" minimum:"1899" maximum:"2300"`
+	ID           deal.ID `path:"id" doc:"The association or company"`
+	Year         int     `query:"year" required:"true" minimum:"1899" maximum:"2300" doc:"By the calendar year in which the association's year starts"`
 	AsOfSequence uint64  `query:"as_of_sequence" doc:"Include the events of the log up to this one; all that are there when left out"`
 }
 
 type volumeInput struct {
 	Period
-	By warehouse.By `query:"by" enum:"total,chapter,pair,month" default:"total"`
+	By warehouse.By `query:"by" enum:"total,chapter,pair,month" default:"total" doc:"What divides the total into items"`
 }
 
 func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*struct{ Body VolumeReport }, error) {
