@@ -62,7 +62,7 @@ func NewWorkload(world uint32, choose Choose) *Workload {
 		{ID: w.id(3, 1), Currency: "EUR", YearStartsIn: time.January, Chapters: chapters(1, 2)},
 		{ID: w.id(3, 2), Currency: "JPY", YearStartsIn: time.July, Chapters: chapters(2, 5)},
 	}
-	for day := calendar.New(2024, 1, 2); day < calendar.New(2029, 1, 1); day = day.AddDays(3) {
+	for day := calendar.New(2024, 1, 2); day < calendar.New(2030, 1, 1); day = day.AddDays(3) {
 		if day.Time().Month() != time.May { // a month in which nothing can be converted
 			must(w.rates.Put(money.Day{Date: day, Rates: map[money.Currency]string{"USD": "1.0823", "JPY": "161.57"}}))
 		}
@@ -81,10 +81,7 @@ func (w *Workload) group(company deal.ID) deal.ID {
 // Next makes the next event of the history, with its payload; its sequence is the number of calls so far.
 func (w *Workload) Next() stream.Stored {
 	for {
-		w.at = w.at.Add(time.Duration(1+w.choose(90)) * time.Minute)
-		if w.choose(30) == 29 {
-			w.at = w.at.AddDate(0, 0, w.choose(20))
-		}
+		w.pass()
 		if w.choose(50) == 49 { // a missing rate comes
 			must(w.rates.Set(calendar.DateOf(w.at, time.UTC), "SEK", "11.2045"))
 		}
@@ -95,6 +92,19 @@ func (w *Workload) Next() stream.Stored {
 		if e, decided := w.decide(before); decided {
 			return w.append(e, before)
 		}
+	}
+}
+
+// pass lets time pass: weeks at times, but only a second between two events once three years are over, so that a long
+// history stays among the rates.
+func (w *Workload) pass() {
+	switch {
+	case w.at.Year() >= Start.Year()+3:
+		w.at = w.at.Add(time.Second)
+	case w.choose(30) == 29:
+		w.at = w.at.AddDate(0, 0, w.choose(20))
+	default:
+		w.at = w.at.Add(time.Duration(1+w.choose(90)) * time.Minute)
 	}
 }
 

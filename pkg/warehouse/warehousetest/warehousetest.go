@@ -59,6 +59,17 @@ func Rows(t testing.TB, dsn string) uint64 {
 	return rows
 }
 
+// Parts counts the parts that inserts wrote to the first partition of deal_events, whether or not they were merged since.
+func Parts(t testing.TB, dsn string) uint64 {
+	t.Helper()
+	var parts uint64
+	query := "SELECT toUInt64(max(max_block_number)) FROM system.parts WHERE database = currentDatabase() AND table = 'deal_events'"
+	if err := connect(t, dsn).QueryRow(t.Context(), query).Scan(&parts); err != nil {
+		t.Fatal(err)
+	}
+	return parts
+}
+
 func connect(t testing.TB, dsn string) clickhouse.Conn {
 	t.Helper()
 	options, err := clickhouse.ParseDSN(dsn)
