@@ -44,7 +44,8 @@ const (
 // it works out anew the deals concerned, and writes an event for those that now count for something else. Changes wait in
 // the buckets' own streams until they are done, so none is lost while no registry runs.
 type restater struct {
-	s *Service
+	s     *Service
+	again time.Duration // lookAgainAfter
 
 	mu    sync.Mutex
 	done  map[roster.Bucket]uint64 // the highest revision that was looked at
@@ -52,7 +53,7 @@ type restater struct {
 }
 
 func newRestater(s *Service) *restater {
-	return &restater{s: s, done: map[roster.Bucket]uint64{}, moved: make(chan struct{})}
+	return &restater{s: s, again: lookAgainAfter, done: map[roster.Bucket]uint64{}, moved: make(chan struct{})}
 }
 
 // run follows the rates and the memberships until ctx ends.
@@ -108,7 +109,7 @@ func (r *restater) next(ctx context.Context, b roster.Bucket, consumer jetstream
 		if err == nil && metaErr == nil && meta.NumDelivered > 1 {
 			_ = m.Ack() // lost, it comes again and finds nothing to do
 		} else {
-			_ = m.NakWithDelay(lookAgainAfter)
+			_ = m.NakWithDelay(r.again)
 		}
 	}
 	return nil

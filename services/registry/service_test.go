@@ -36,6 +36,7 @@ type world struct {
 	url         string
 	nc          *nats.Conn
 	service     *Service
+	stop        func() // ends the service and waits for its end
 	association deal.ID
 	a, b, c     deal.ID // members of three groups
 	outsider    deal.ID // a company that is no member
@@ -78,7 +79,8 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.start(ctx, cancel, people.Run, w.service.Run)
+	w.start(ctx, cancel, people.Run)
+	w.stop = w.run(w.service)
 	w.fill(ctx, store, people)
 	server := httpapi.New(httpapi.Config{Log: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)), Health: health, Authenticate: roster.Authenticator{Roster: people, Pepper: pepper}.Authenticate})
 	w.service.Routes(server.API)
