@@ -34,6 +34,16 @@ func Subject(id deal.ID) string {
 // ImportSubject is where the progress of one import is; the last message is where it stands.
 func ImportSubject(id deal.ID) string { return "records.import." + id.String() }
 
+// Where looks are that belong to no one association, in place of its id.
+const (
+	LookAtAll  = "all"  // at the whole log
+	LookAtNone = "none" // at deals of no association
+)
+
+// LookSubject is where the looks of one key at the deals of one association are. The association is an id, LookAtAll or
+// LookAtNone; either part may be *, which stands for every one.
+func LookSubject(association, key string) string { return "records.look." + association + "." + key }
+
 // ConflictSubjects is where all flags are that two deals may be one.
 const ConflictSubjects = "records.conflict.*.*"
 

@@ -40,6 +40,7 @@ func (s *Service) Routes(api huma.API) {
 	readLog.Responses = httpapi.Streamed(LogType, "Messages of the type LogEntry of proto/dealreg/v1, each behind its length as a varint. "+
 		"An answer that breaks off is no answer.", nil)
 	huma.Register(api, readLog, s.readLog)
+	s.lookRoutes(api)
 }
 
 func onMove[B any, P interface {

@@ -8,6 +8,7 @@ import (
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 )
 
@@ -65,10 +66,15 @@ func (s *Service) list(ctx context.Context, in *listInput) (*httpapi.List[Deal],
 		return nil, httpapi.Unavailable("the log did not answer", fmt.Errorf("list deals: %w", err))
 	}
 	var deals []Deal
+	var shown []stream.Stored
 	for _, id := range ids {
-		if last, there := found[id]; there && s.sees(caller, last) {
-			deals = append(deals, viewOf(last.Deal))
+		last, there := found[id]
+		if _, sees := actorOn(last, caller); there && sees {
+			deals, shown = append(deals, viewOf(last.Deal)), append(shown, last)
 		}
+	}
+	if err := s.looked(ctx, "/v1/deals", shown...); err != nil {
+		return nil, err
 	}
 	return httpapi.NewList(deals, next.String()), nil
 }

@@ -8,11 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/httpapi"
-	"github.com/dealreg/dealreg/pkg/roster"
 	"github.com/dealreg/dealreg/pkg/stream"
 )
 
@@ -28,19 +25,13 @@ func (s *Service) get(ctx context.Context, in *dealInput) (*httpapi.Tagged[Deal]
 	if err != nil {
 		return nil, s.problem(in.ID, err)
 	}
-	if !s.sees(httpapi.Caller(ctx), last) {
+	if _, sees := actorOn(last, httpapi.Caller(ctx)); !sees {
 		return nil, httpapi.NotFound()
 	}
-	return httpapi.WithTag(last.Deal.Revision, viewOf(last.Deal)), nil
-}
-
-// sees tells whether the caller may know of the deal, and leaves a line in the log when a registrar looked.
-func (s *Service) sees(p roster.Principal, last stream.Stored) bool {
-	actor, sees := actorOn(last, p)
-	if sees && actor.Company.IsZero() {
-		s.cfg.Log.Info("registrar looked", zap.Stringer("deal", last.Deal.ID), zap.Stringer("key", p.KeyID))
+	if err := s.looked(ctx, "/v1/deals/{id}", last); err != nil {
+		return nil, err
 	}
-	return sees
+	return httpapi.WithTag(last.Deal.Revision, viewOf(last.Deal)), nil
 }
 
 // HistoryEvent is one event of a deal as the API shows it.
@@ -85,8 +76,11 @@ func (s *Service) events(ctx context.Context, in *dealInput) (*history, error) {
 		return nil, s.problem(in.ID, err)
 	}
 	caller := httpapi.Caller(ctx)
-	if !s.sees(caller, all[len(all)-1]) {
+	if _, sees := actorOn(all[len(all)-1], caller); !sees {
 		return nil, httpapi.NotFound()
+	}
+	if err := s.looked(ctx, "/v1/deals/{id}/events", all[len(all)-1]); err != nil {
+		return nil, err
 	}
 	result := &history{}
 	result.Body.Items = []HistoryEvent{}

@@ -32,6 +32,9 @@ func (s *Service) readLog(ctx context.Context, in *logInput) (*huma.StreamRespon
 	if err := s.isOpen(); err != nil {
 		return nil, err
 	}
+	if err := s.lookedAtLog(ctx, in.From); err != nil {
+		return nil, err
+	}
 	s.cfg.Log.Info("auditor reads the log", zap.Stringer("key", caller.KeyID), zap.Uint64("from", in.From))
 	return &huma.StreamResponse{Body: func(out huma.Context) {
 		out.SetHeader("Content-Type", LogType)
