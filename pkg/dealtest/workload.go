@@ -153,8 +153,7 @@ func (w *Workload) command(d deal.Deal, move deal.Move, by deal.Actor) deal.Comm
 	for _, company := range w.Companies[:8] {
 		c.Members[company] = true
 	}
-	switch move {
-	case deal.Register, deal.Import:
+	if move == deal.Register || move == deal.Import {
 		c.Details = &deal.Details{
 			Title: fmt.Sprintf("Deal %d", len(w.deals)), Customer: deal.Customer{Name: "Contoso AG", Country: "DE", Domain: "contoso.example"},
 		}
@@ -167,14 +166,13 @@ func (w *Workload) command(d deal.Deal, move deal.Move, by deal.Actor) deal.Comm
 			companies = append(companies, w.Companies[(first+i)%len(w.Companies)])
 		}
 		c.Terms = w.terms(companies)
-	case deal.Edit, deal.Propose, deal.Correct:
+	}
+	if move == deal.Edit || move == deal.Propose || move == deal.Correct {
 		var companies []deal.ID
 		for _, p := range d.Parties {
 			companies = append(companies, p.Company)
 		}
 		c.Terms = w.terms(companies)
-	case deal.Accept, deal.Decline, deal.Withdraw, deal.Lose, deal.Attest, deal.Refuse, deal.Annul, deal.Dispute, deal.Settle,
-		deal.Exclude, deal.Expire, deal.Restate:
 	}
 	return c
 }

@@ -4,8 +4,9 @@ import (
 	"crypto/sha256"
 	"time"
 
-	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/google/uuid"
+
+	"github.com/dealreg/dealreg/pkg/calendar"
 )
 
 // PartitionRows is how many sequences share a partition of the table. No insert crosses the border between two of them.

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/dealreg/dealreg/pkg/calendar"
 	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
-	"google.golang.org/protobuf/proto"
 )
 
 // KnownSchema is the newest version of the log's contract that this code reads.

@@ -1,9 +1,10 @@
 package warehouse
 
 import (
+	"google.golang.org/protobuf/proto"
+
 	"github.com/dealreg/dealreg/pkg/deal"
 	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
-	"google.golang.org/protobuf/proto"
 )
 
 // Kind tells the three views of an association's volume apart. Each of them adds up to the same total, so they are

@@ -402,7 +402,7 @@ func TestFindDeals_PagesByLatestStateWhileTheLogGrows(t *testing.T) {
 		"another year":      {warehouse.Filter{Year: 2025}, nil},
 		"updated since":     {warehouse.Filter{UpdatedSince: start.Add(2 * time.Minute)}, []deal.ID{id(42), id(40)}},
 	} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // shares the database, which is dropped with the parent
+		t.Run(name, func(t *testing.T) {
 			got, _ := find(tc.filter, 10, warehouse.Cursor{})
 			same(t, got, tc.want)
 		})

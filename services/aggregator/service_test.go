@@ -210,14 +210,14 @@ func (h *health) Report(part string, err error) {
 }
 
 // until waits for a state of a part.
-func (h *health) until(t *testing.T, part string, ok func(error) bool) error {
+func (h *health) until(t *testing.T, part string, ok func(error) bool) {
 	t.Helper()
 	for {
 		h.mu.Lock()
 		err, changed := h.failing[part], h.changed
 		h.mu.Unlock()
 		if ok(err) {
-			return err
+			return
 		}
 		select {
 		case <-changed:
@@ -387,7 +387,9 @@ func TestRun_HaltsWhenTheLogLosesItsTailMeanwhile(t *testing.T) {
 	b.dropLog()
 	b.log()
 	b.publish(won(3)...)
-	halted[*aggregator.TruncatedError](b, s)
+	if got := halted[*aggregator.TruncatedError](b, s); got.Checkpoint != 5 {
+		t.Errorf("got %+v", got)
+	}
 }
 
 func TestRun_HaltsWhenTheEventAtTheCheckpointChanged(t *testing.T) {
@@ -421,7 +423,9 @@ func TestRun_HaltsWhenTheWarehouseHasAHole(t *testing.T) {
 	}
 	b.store(3, payloads[2])
 	s, _, _ := b.run()
-	halted[*aggregator.HoleError](b, s)
+	if got := halted[*aggregator.HoleError](b, s); *got != (aggregator.HoleError{Have: 1, Want: 3}) {
+		t.Errorf("got %+v", got)
+	}
 }
 
 func TestRun_SplitsInsertsAtThePartition(t *testing.T) {

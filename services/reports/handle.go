@@ -215,8 +215,7 @@ func (s *Service) asOf(ctx context.Context, sequence uint64) (AsOf, error) {
 
 // unanswered makes a Problem of an error of the warehouse.
 func unanswered(err error) error {
-	var mixed *warehouse.CurrencyError
-	if errors.As(err, &mixed) {
+	if _, mixed := errors.AsType[*warehouse.CurrencyError](err); mixed {
 		return httpapi.Internal(err)
 	}
 	return httpapi.Unavailable("the warehouse does not answer", err)
