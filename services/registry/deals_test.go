@@ -262,7 +262,14 @@ func TestRegistry_NamesFieldAndRemedyOfBadInput(t *testing.T) {
 			t.Errorf("%s: %d %s", name, r.status, r.text)
 		}
 	}
+	other := w.send(w.keys[w.b], http.MethodPost, "/v1/deals", registration(w.b, w.c), "Idempotency-Key", "other").deal(t)
 	d := w.register("good", registration(w.a, w.b))
+	for id, want := range map[deal.ID]string{newID(): "names no deal", other.ID: "names no deal", d.ID: "is pending"} {
+		r := w.send(w.keys[w.a], http.MethodPost, "/v1/deals", with(func(o object) { o["replaces"] = id }), "Idempotency-Key", "replaces "+id.String())
+		if r.status != 422 || !strings.Contains(r.text, `"/replaces"`) || !strings.Contains(r.text, want) {
+			t.Errorf("replaces: %d %s", r.status, r.text)
+		}
+	}
 	d = w.move(w.b, d, "accept", object{}, http.StatusOK)
 	tomorrow := calendar.DateOf(now(), time.UTC).AddDays(2).String()
 	r := w.send(w.keys[w.a], http.MethodPost, location(d.ID)+"/propose", object{"won_on": tomorrow}, "If-Match", httpapi.ETag(d.Revision), "Idempotency-Key", "p")
@@ -271,6 +278,18 @@ func TestRegistry_NamesFieldAndRemedyOfBadInput(t *testing.T) {
 	}
 	if r := w.send(w.keys[w.a], http.MethodPost, "/v1/deals", registration(w.a, w.b)); r.status != 422 || !strings.Contains(r.text, "Idempotency-Key") {
 		t.Errorf("without a key: %d %s", r.status, r.text)
+	}
+}
+
+func TestRegistry_ADealReplacesOneThatEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.register("first", registration(w.a, w.b))
+	d = w.move(w.a, d, "withdraw", object{}, http.StatusOK)
+	again := registration(w.a, w.b)
+	again["replaces"] = d.ID
+	if next := w.register("second", again); next.Replaces == nil || *next.Replaces != d.ID {
+		t.Errorf("%+v", next)
 	}
 }
 

@@ -106,12 +106,36 @@ func (s *Service) registerNew(ctx context.Context, id deal.ID, body Registration
 	if bad, ok := errors.AsType[deal.Invalid](err); ok {
 		faults = append(faults, bad...)
 	}
+	if err := s.checkReplaced(ctx, body.Replaces, r.caller, &faults); err != nil {
+		return stream.Stored{}, err
+	}
 	if len(faults) > 0 {
 		return stream.Stored{}, faults
 	}
 	return s.decide(ctx, deal.Deal{}, deal.Command{
 		Move: deal.Register, By: actor, Today: today, Deal: id, Details: &details, Terms: &terms, Members: members(s.cfg.Roster, terms, today),
 	}, nil, r)
+}
+
+// checkReplaced refuses a deal that the caller does not know, or that goes on.
+func (s *Service) checkReplaced(ctx context.Context, id *deal.ID, caller roster.Principal, faults *deal.Invalid) error {
+	if id == nil {
+		return nil
+	}
+	last, err := s.log.Last(ctx, *id)
+	known := err == nil
+	if known {
+		_, known = actorOn(last, caller)
+	}
+	switch {
+	case err != nil && !errors.Is(err, stream.ErrNoDeal):
+		return err
+	case !known:
+		faults.Add("/replaces", "names no deal of your company: leave it out")
+	case !last.Deal.Status.Final():
+		faults.Add("/replaces", fmt.Sprintf("names a deal that is %s: only a deal that ended is replaced", last.Deal.Status))
+	}
+	return nil
 }
 
 func (b Registration) details(faults *deal.Invalid) deal.Details {
