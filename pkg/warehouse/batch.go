@@ -37,6 +37,10 @@ type Batch struct {
 	customer     []string
 	domain       []string
 	externalRef  []string
+	roles        [][]string
+	joining      [][]uuid.UUID
+	waitsFor     [][]uuid.UUID
+	told         []bool // always true
 
 	entryEnd    []int
 	kind        []int8
@@ -79,12 +83,16 @@ func (b *Batch) Takes(seq uint64) bool {
 func (b *Batch) Reset() {
 	clear(b.companies)
 	clear(b.associations)
+	clear(b.roles)
+	clear(b.joining)
+	clear(b.waitsFor)
 	*b = Batch{
 		seq: b.seq[:0], at: b.at[:0], payloadHash: b.payloadHash[:0], poison: b.poison[:0], payload: b.payload[:0],
 		dealID: b.dealID[:0], revision: b.revision[:0], eventType: b.eventType[:0], status: b.status[:0],
 		registeredBy: b.registeredBy[:0], companies: b.companies[:0], associations: b.associations[:0],
 		wonOn: b.wonOn[:0], currencyOf: b.currencyOf[:0], title: b.title[:0], customer: b.customer[:0], domain: b.domain[:0],
-		externalRef: b.externalRef[:0], entryEnd: b.entryEnd[:0], kind: b.kind[:0], association: b.association[:0],
+		externalRef: b.externalRef[:0], roles: b.roles[:0], joining: b.joining[:0], waitsFor: b.waitsFor[:0], told: b.told[:0],
+		entryEnd: b.entryEnd[:0], kind: b.kind[:0], association: b.association[:0],
 		year: b.year[:0], month: b.month[:0], a: b.a[:0], b: b.b[:0], currency: b.currency[:0], amount: b.amount[:0],
 		deals: b.deals[:0], byParties: b.byParties[:0], unconverted: b.unconverted[:0], entries: b.entries[:0],
 	}
@@ -118,8 +126,9 @@ func (b *Batch) Append(seq uint64, storedAt time.Time, payload []byte) error {
 	b.status = append(b.status, statusName(d.GetStatus()))
 	b.registeredBy = append(b.registeredBy, uuid.UUID(d.GetRegisteredBy()))
 	companies := make([]uuid.UUID, len(d.GetTerms().GetParties()))
+	roles := make([]string, len(companies))
 	for i, p := range d.GetTerms().GetParties() {
-		companies[i] = uuid.UUID(p.GetCompanyId())
+		companies[i], roles[i] = uuid.UUID(p.GetCompanyId()), roleName(p.GetRole())
 	}
 	b.companies = append(b.companies, companies)
 	associations := make([]uuid.UUID, len(event.GetAudience().GetAssociationIds()))
@@ -138,6 +147,10 @@ func (b *Batch) Append(seq uint64, storedAt time.Time, payload []byte) error {
 	b.customer = append(b.customer, d.GetCustomer().GetName())
 	b.domain = append(b.domain, d.GetCustomer().GetDomain())
 	b.externalRef = append(b.externalRef, d.GetExternalRef())
+	b.roles = append(b.roles, roles)
+	b.joining = append(b.joining, joining(d, companies))
+	b.waitsFor = append(b.waitsFor, waitsFor(d))
+	b.told = append(b.told, true)
 	b.entries = AppendEntries(b.entries[:0], event)
 	for i := range b.entries {
 		b.appendEntry(&b.entries[i])
@@ -164,6 +177,10 @@ func (b *Batch) appendPoison(storedAt time.Time, payload []byte, reason string) 
 	b.customer = append(b.customer, "")
 	b.domain = append(b.domain, "")
 	b.externalRef = append(b.externalRef, "")
+	b.roles = append(b.roles, nil)
+	b.joining = append(b.joining, nil)
+	b.waitsFor = append(b.waitsFor, nil)
+	b.told = append(b.told, true)
 	b.entryEnd = append(b.entryEnd, len(b.kind))
 }
 

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,9 +22,15 @@ var dealsSQL string
 
 // Filter chooses deals by their latest state. A zero field chooses all.
 type Filter struct {
-	Company      deal.ID // a party of the deal
+	Company      deal.ID // a party of the deal, or one that an open correction would take in
+	Role         string  // of the company, which is given then
+	WaitsFor     deal.ID // a company without whose word the deal does not move on; it is Company too
 	Association  deal.ID // in the audience of the deal's latest event
 	Status       string
+	Statuses     []string   // any of them
+	Words        []string   // each in the title, the customer or the external reference, in any case
+	Customer     string     // in the customer's name, in any case, or its domain
+	After        uint64     // the latest event lies behind this sequence
 	Year         int        // in which the deal was won
 	YearStartsIn time.Month // of that year; 0 is January
 	UpdatedSince time.Time  // in milliseconds
@@ -64,15 +71,23 @@ func ParseCursor(text string) (Cursor, error) {
 	return c, nil
 }
 
+// AsOf is the last sequence of the prefix in which the pages look.
+func (c Cursor) AsOf() uint64 { return c.asOf }
+
+// FirstPage is a cursor at the first page of all that the warehouse holds now.
+func (w *Warehouse) FirstPage(ctx context.Context) (Cursor, error) {
+	checkpoint, err := w.Checkpoint(ctx)
+	return Cursor{asOf: checkpoint.Sequence, before: math.MaxUint64}, err
+}
+
 // FindDeals gives up to limit deals, those whose latest event is newest first, and the cursor of the next page. It only
 // finds: what the deal is, and who may see it, the log decides.
 func (w *Warehouse) FindDeals(ctx context.Context, f Filter, limit int, from Cursor) ([]deal.ID, Cursor, error) {
 	if from.IsZero() {
-		checkpoint, err := w.Checkpoint(ctx)
-		if err != nil {
+		var err error
+		if from, err = w.FirstPage(ctx); err != nil {
 			return nil, Cursor{}, err
 		}
-		from = Cursor{asOf: checkpoint.Sequence, before: math.MaxUint64}
 	}
 	wonFrom, wonBefore := f.wonBetween()
 	rows, err := w.conn.Query(ctx, dealsSQL,
@@ -82,7 +97,12 @@ func (w *Warehouse) FindDeals(ctx context.Context, f Filter, limit int, from Cur
 		clickhouse.Named("company", f.Company.String()),
 		clickhouse.Named("any_association", f.Association.IsZero()),
 		clickhouse.Named("association", f.Association.String()),
-		clickhouse.Named("status", f.Status),
+		clickhouse.Named("role", f.Role),
+		clickhouse.Named("any_waiting", f.WaitsFor.IsZero()),
+		clickhouse.Named("statuses", f.statuses()),
+		clickhouse.Named("words", slices.Clone(f.Words)),
+		clickhouse.Named("customer", f.Customer),
+		clickhouse.Named("after", f.After),
 		clickhouse.Named("any_year", f.Year == 0),
 		clickhouse.Named("won_from", wonFrom),
 		clickhouse.Named("won_before", wonBefore),
@@ -111,6 +131,13 @@ func (w *Warehouse) FindDeals(ctx context.Context, f Filter, limit int, from Cur
 		return nil, Cursor{}, fmt.Errorf("read deals: %w", err)
 	}
 	return ids, Cursor{}, nil
+}
+
+func (f Filter) statuses() []string {
+	if f.Status != "" {
+		return append([]string{f.Status}, f.Statuses...)
+	}
+	return slices.Clone(f.Statuses)
 }
 
 // wonBetween gives the days from the first of the year to before the first of the next.

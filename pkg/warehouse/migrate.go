@@ -16,7 +16,7 @@ import (
 var migrations embed.FS
 
 // schemaVersion is the version of the newest migration, which this code needs.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // SchemaError says that the database is not at the version that this code needs.
 type SchemaError struct{ Have, Need int64 }

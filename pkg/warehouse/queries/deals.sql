@@ -6,11 +6,13 @@
 SELECT deal_id, seq
 FROM
 (
-    SELECT seq, deal_id, status, won_on, at, companies, associations
+    SELECT seq, deal_id, status, won_on, at, companies, associations, roles, joining, waits_for, told, title, customer,
+        customer_domain, external_ref
     FROM deal_events
     WHERE seq <= {as_of:UInt64}
       AND poison = ''
-      AND ({any_company:Bool} OR deal_id IN (SELECT deal_id FROM deal_events WHERE has(companies, {company:UUID})))
+      AND ({any_company:Bool} OR deal_id IN (
+          SELECT deal_id FROM deal_events WHERE has(companies, {company:UUID}) OR has(joining, {company:UUID})))
       AND (NOT {unconverted:Bool} OR deal_id IN (
           SELECT deal_id
           FROM deal_events FINAL
@@ -25,9 +27,14 @@ FROM
     LIMIT 1 BY deal_id
 )
 WHERE seq < {before:UInt64}
-  AND ({any_company:Bool} OR has(companies, {company:UUID}))
+  AND seq > {after:UInt64}
+  AND ({any_company:Bool} OR has(companies, {company:UUID}) OR has(joining, {company:UUID}))
+  AND ({role:String} = '' OR roles[indexOf(companies, {company:UUID})] = {role:String} OR NOT told)
+  AND ({any_waiting:Bool} OR has(waits_for, {company:UUID}) OR NOT told AND status IN ('pending', 'closing', 'won'))
   AND ({any_association:Bool} OR has(associations, {association:UUID}))
-  AND ({status:String} = '' OR status = {status:String})
+  AND (empty({statuses:Array(String)}) OR has({statuses:Array(String)}, status))
+  AND arrayAll(word -> positionCaseInsensitiveUTF8(concat(title, '\n', customer, '\n', external_ref), word) > 0, {words:Array(String)})
+  AND (positionCaseInsensitiveUTF8(customer, {customer:String}) > 0 OR customer_domain = lowerUTF8({customer:String}))
   AND ({any_year:Bool} OR (won_on >= toDate32({won_from:Int32}) AND won_on < toDate32({won_before:Int32})))
   AND at >= fromUnixTimestamp64Milli({updated_since:Int64}, 'UTC')
 ORDER BY seq DESC
