@@ -149,7 +149,7 @@ func (b *Batch) Append(seq uint64, storedAt time.Time, payload []byte) error {
 	b.externalRef = append(b.externalRef, d.GetExternalRef())
 	b.roles = append(b.roles, roles)
 	b.joining = append(b.joining, joining(d, companies))
-	b.waitsFor = append(b.waitsFor, waitsFor(d))
+	b.waitsFor = append(b.waitsFor, waitsFor(d, companies))
 	b.told = append(b.told, true)
 	b.entries = AppendEntries(b.entries[:0], event)
 	for i := range b.entries {

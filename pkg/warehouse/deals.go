@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,7 +99,7 @@ func (w *Warehouse) FindDeals(ctx context.Context, f Filter, limit int, from Cur
 		clickhouse.Named("role", f.Role),
 		clickhouse.Named("any_waiting", f.WaitsFor.IsZero()),
 		clickhouse.Named("statuses", f.statuses()),
-		clickhouse.Named("words", slices.Clone(f.Words)),
+		clickhouse.Named("words", append([]string{}, f.Words...)),
 		clickhouse.Named("customer", f.Customer),
 		clickhouse.Named("after", f.After),
 		clickhouse.Named("any_year", f.Year == 0),
@@ -134,10 +133,11 @@ func (w *Warehouse) FindDeals(ctx context.Context, f Filter, limit int, from Cur
 }
 
 func (f Filter) statuses() []string {
+	statuses := append([]string{}, f.Statuses...)
 	if f.Status != "" {
-		return append([]string{f.Status}, f.Statuses...)
+		statuses = append(statuses, f.Status)
 	}
-	return slices.Clone(f.Statuses)
+	return statuses
 }
 
 // wonBetween gives the days from the first of the year to before the first of the next.
