@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,7 +20,7 @@ func describe(c *huma.Config) {
 	c.Servers = []*huma.Server{{URL: "/", Description: "The server that serves this document"}}
 	c.Security = []map[string][]string{{bearer: {}}}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{bearer: {
-		Type: "http", Scheme: "bearer", BearerFormat: "drk_<prefix>_<secret>",
+		Type: "http", Scheme: "bearer", BearerFormat: "drk_<prefix>_<secret>", // #nosec G101 -- the form, no key
 		Description: "A key: `drk_<prefix>_<secret>`. `POST /v1/keys` makes one and shows its secret once.",
 	}}
 	c.Components.Responses = map[string]*huma.Response{}
@@ -174,9 +175,7 @@ func completeSuccess(op *huma.Operation) {
 	again := &huma.Response{
 		Description: "The same request came before: this is what it made", Content: good.Content, Headers: map[string]*huma.Header{},
 	}
-	for name, header := range good.Headers {
-		again.Headers[name] = header
-	}
+	maps.Copy(again.Headers, good.Headers)
 	always := *replayed
 	always.Required = true
 	again.Headers[headerReplayed] = &always

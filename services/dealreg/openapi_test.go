@@ -395,10 +395,14 @@ func (w *world) sample(op *huma.Operation) *attempt {
 	a := &attempt{op: op, key: w.keys[w.samples%len(w.keys)], path: map[string]string{}, query: url.Values{}, header: http.Header{}}
 	for _, p := range op.Parameters {
 		switch {
-		case p.In == "path" && p.Name == "id":
-			a.path[p.Name] = w.ids[strings.Split(op.Path, "/")[2]]
 		case p.In == "path":
-			a.path[p.Name] = w.ids[p.Name]
+			thing := p.Name
+			if thing == "id" {
+				thing = strings.Split(op.Path, "/")[2]
+			}
+			if a.path[p.Name] = w.ids[thing]; a.path[p.Name] == "" {
+				w.t.Fatalf("%s: let settle make one of %s and keep its id", op.OperationID, thing)
+			}
 		case p.Name == "If-Match":
 			a.header.Set(p.Name, `"1"`)
 		case p.In == "header":
