@@ -17,10 +17,15 @@ import (
 	"github.com/dealreg/dealreg/pkg/warehouse"
 )
 
+// customers are so different that no deal repeats another.
+var customers = map[string]string{"k": "Fabrikam Ltd", "k1": "Northwind Traders", "k2": "Wingtip Toys"}
+
 // wonInDollars takes a deal of a and the others, of 100.00 USD each and 900.00 for a, to won on the day.
 func (w *world) wonInDollars(key, wonOn string, others ...deal.ID) Deal {
 	w.t.Helper()
-	d := w.register(key, inDollars(registration(append([]deal.ID{w.a}, others...)...)))
+	body := inDollars(registration(append([]deal.ID{w.a}, others...)...))
+	body["customer"] = object{"name": customers[key], "country": "DE"}
+	d := w.register(key, body)
 	for _, id := range others {
 		d = w.move(id, d, "accept", object{}, http.StatusOK)
 	}
