@@ -346,6 +346,7 @@ func (w *world) settle() {
 	w.ids["imports"] = state.ID.String()
 	do(w.operator, call{method: http.MethodGet, path: "/v1/imports/" + w.ids["imports"] + "/rejects"})
 	do(w.operator, call{method: http.MethodGet, path: "/v1/log"})
+	get("/v1/looks")
 }
 
 // deal registers a deal twice, edits it and lets the registrar dispute, settle and the company withdraw it: what the
