@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -20,6 +21,10 @@ import (
 
 // importBatch is how many rows are looked up and written at once.
 const importBatch = 500
+
+// transferWithin bounds the way of one file into the store or out of it. Without a deadline of our own the client ends it
+// after five seconds.
+const transferWithin = 10 * time.Minute
 
 // importer works through imports, one after the other. An import that was cut off begins again: the rows that are
 // deals already are found unchanged.
@@ -151,9 +156,9 @@ func (i *importer) rows(ctx context.Context, j *job) error {
 	if err != nil {
 		return fmt.Errorf("find the uploads: %w", err)
 	}
-	file, err := uploads.Get(ctx, j.ID.String())
+	file, err := spool(ctx, uploads, j.ID.String())
 	if err != nil {
-		return fmt.Errorf("open the upload: %w", err)
+		return err
 	}
 	defer file.Close()
 	mapping, err := readMap(j.Map)
@@ -165,29 +170,70 @@ func (i *importer) rows(ctx context.Context, j *job) error {
 	if err != nil {
 		return &fileFault{err}
 	}
-	out, in := io.Pipe()
-	stored := make(chan error, 1)
-	go func() {
-		_, err := uploads.Put(ctx, jetstream.ObjectMeta{Name: rejectsName(j.ID)}, out)
-		stored <- err
-		out.CloseWithError(err)
-	}()
-	j.begin()
-	rejects := dealcsv.NewRejectWriter(in, reader.Header())
-	err = i.batches(ctx, j, reader, counted, newRowReader(i.s, *j, mapping.CreateCompanies), rejects)
-	if err == nil {
-		err = rejects.Flush()
-	}
-	in.CloseWithError(err)
-	if putErr := <-stored; err == nil && putErr != nil {
-		err = fmt.Errorf("store the rejected rows: %w", putErr)
-	}
+	spooled, err := scratchFile()
 	if err != nil {
+		return fmt.Errorf("spool the rejected rows: %w", err)
+	}
+	defer spooled.Close()
+	j.begin()
+	rejects := dealcsv.NewRejectWriter(spooled, reader.Header())
+	if err := i.batches(ctx, j, reader, counted, newRowReader(i.s, *j, mapping.CreateCompanies), rejects); err != nil {
 		return err
+	}
+	if err := rejects.Flush(); err != nil {
+		return fmt.Errorf("spool the rejected rows: %w", err)
+	}
+	if err := putFile(ctx, uploads, rejectsName(j.ID), spooled); err != nil {
+		return fmt.Errorf("store the rejected rows: %w", err)
 	}
 	j.State, j.BytesRead = ImportDone, j.BytesTotal
 	j.LastSequence, err = i.s.log.LastSequence(ctx)
 	return err
+}
+
+// spool copies an upload to a file, since the store's reader cannot wait as long as the rows may take.
+func spool(ctx context.Context, uploads jetstream.ObjectStore, name string) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, transferWithin)
+	defer cancel()
+	upload, err := uploads.Get(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("open the upload: %w", err)
+	}
+	defer upload.Close()
+	file, err := scratchFile()
+	if err != nil {
+		return nil, fmt.Errorf("spool the upload: %w", err)
+	}
+	if _, err = io.Copy(file, upload); err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("spool the upload: %w", errors.Join(err, file.Close()))
+	}
+	return file, nil
+}
+
+// putFile stores a file from its beginning.
+func putFile(ctx context.Context, uploads jetstream.ObjectStore, name string, file *os.File) error {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, transferWithin)
+	defer cancel()
+	_, err := uploads.Put(ctx, jetstream.ObjectMeta{Name: name}, file)
+	return err
+}
+
+// scratchFile is a file without a name, which is gone when it is closed, however the process ends.
+func scratchFile() (*os.File, error) {
+	file, err := os.CreateTemp("", "dealreg-import-*")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 func (j *job) begin() {
