@@ -196,6 +196,8 @@ func readMap(text []byte) (dealcsv.Map, error) {
 
 // keep stores the file and refuses one whose header cannot be read.
 func (i *importer) keep(ctx context.Context, id deal.ID, m dealcsv.Map, body io.Reader, size *uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, transferWithin)
+	defer cancel()
 	uploads, err := i.s.js.ObjectStore(ctx, stream.UploadsBucket)
 	if err != nil {
 		return httpapi.Unavailable("the store for uploads did not answer", err)
@@ -266,7 +268,7 @@ func (i *importer) rejects(ctx context.Context, in *importPath) (*huma.StreamRes
 	if err != nil {
 		return nil, httpapi.Unavailable("the store for uploads did not answer", err)
 	}
-	file, err := uploads.Get(ctx, rejectsName(in.ID))
+	file, err := spool(ctx, uploads, rejectsName(in.ID))
 	if err != nil {
 		return nil, httpapi.Unavailable("the store for uploads did not answer", err)
 	}

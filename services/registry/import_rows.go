@@ -83,7 +83,7 @@ func (rr *rowReader) singly(ctx context.Context, j *job, drafts []stream.Draft, 
 	for n, d := range drafts {
 		_, err := rr.s.log.Append(ctx, d)
 		if errors.Is(err, stream.ErrConflict) {
-			err = rr.compare(ctx, j, d, from[n])
+			err = rr.compareFirst(ctx, j, d, from[n])
 		} else if err == nil {
 			j.Registered++
 		}
@@ -106,8 +106,14 @@ func (rr *rowReader) dropKnown(ctx context.Context, j *job, drafts []stream.Draf
 	}
 	kept := 0
 	for n, d := range drafts {
-		if _, there := known[d.Event.Deal.ID]; there {
-			if err := rr.compare(ctx, j, d, from[n]); err != nil {
+		latest, there := known[d.Event.Deal.ID]
+		switch {
+		case !there:
+		case latest.Deal.Revision == 1: // it is the first event itself
+			compare(j, latest, d, from[n])
+			continue
+		default:
+			if err := rr.compareFirst(ctx, j, d, from[n]); err != nil {
 				return nil, nil, err
 			}
 			continue
@@ -118,18 +124,23 @@ func (rr *rowReader) dropKnown(ctx context.Context, j *job, drafts []stream.Draf
 	return drafts[:kept], from[:kept], nil
 }
 
-// compare settles a row whose deal is in the log already: unchanged when the deal began with the very same row.
-func (rr *rowReader) compare(ctx context.Context, j *job, d stream.Draft, row *dealcsv.Row) error {
+// compareFirst reads the first event of a row's deal and compares.
+func (rr *rowReader) compareFirst(ctx context.Context, j *job, d stream.Draft, row *dealcsv.Row) error {
 	first, err := rr.s.log.First(ctx, d.Event.Deal.ID)
 	if err != nil {
 		return err
 	}
+	compare(j, first, d, row)
+	return nil
+}
+
+// compare settles a row whose deal is in the log already: unchanged when the deal began with the very same row.
+func compare(j *job, first stream.Stored, d stream.Draft, row *dealcsv.Row) {
 	if bytes.Equal(first.Command.RequestHash, d.Event.Command.RequestHash) {
 		j.Unchanged++
-		return nil
+		return
 	}
 	row.Reasons = append(row.Reasons, "external_ref: this deal is registered with other figures: correct the deal, or give the row a number of its own")
-	return nil
 }
 
 // draft is the event that the row becomes.
