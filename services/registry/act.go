@@ -92,7 +92,11 @@ func (s *Service) decide(ctx context.Context, d deal.Deal, c deal.Command, befor
 	if err != nil {
 		return stream.Stored{}, err
 	}
-	draft, err := stream.NewDraft(voucher(s.cfg.Roster, event, before, stream.Command{ID: r.key, RequestHash: r.hash}), before)
+	vouched, err := s.vouch(ctx, event, before, stream.Command{ID: r.key, RequestHash: r.hash})
+	if err != nil {
+		return stream.Stored{}, err
+	}
+	draft, err := stream.NewDraft(vouched, before)
 	if err != nil {
 		return stream.Stored{}, err
 	}

@@ -35,6 +35,7 @@ func (s *Service) Routes(api huma.API) {
 	onMove[Why](api, s, deal.Exclude, "Take a won deal out of your association's figures (registrar)")
 
 	s.imports.routes(api)
+	s.conflicts.routes(api)
 	readLog := operation(http.MethodGet, "/v1/log", "read-log", "Read the log of deals as it is stored, to audit it", 0, http.StatusNotFound)
 	readLog.Tags = []string{"Audit"}
 	readLog.Responses = httpapi.Streamed(LogType, "Messages of the type LogEntry of proto/dealreg/v1, each behind its length as a varint. "+

@@ -29,6 +29,8 @@ type Service struct {
 	imports *importer
 	timers  *timers
 	restate *restater
+	// conflicts are the flags that two deals may be one
+	conflicts *conflicts
 }
 
 // New checks the configuration and wires the service. It needs no engine alive.
@@ -49,6 +51,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{cfg: cfg, log: log, js: js, opened: make(chan struct{})}
 	s.imports, s.timers, s.restate = newImporter(s), newTimers(s), newRestater(s)
+	if s.conflicts, err = newConflicts(s); err != nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
 	cfg.Health.Report("registry", errors.New("starting"))
 	return s, nil
 }
@@ -78,14 +83,18 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+	var work sync.WaitGroup
+	defer work.Wait()
+	work.Go(func() { s.conflicts.follow(ctx) })
+	if s.conflicts.load(ctx); ctx.Err() != nil {
+		return nil
+	}
 	close(s.opened)
 	s.cfg.Health.Report("registry", nil)
 	s.cfg.Log.Info("registry open")
-	var work sync.WaitGroup
-	for _, run := range []func(context.Context){s.imports.run, s.timers.run, s.restate.run} {
+	for _, run := range []func(context.Context){s.imports.run, s.timers.run, s.restate.run, s.conflicts.run} {
 		work.Go(func() { run(ctx) })
 	}
-	work.Wait()
 	return nil
 }
 

@@ -223,7 +223,8 @@ type object = map[string]any
 
 func euros(amount string) object { return object{"amount": amount, "currency": "EUR"} }
 
-// registration is a sound request of the companies: the first leads and gets what the others leave.
+// registration is a sound request of the companies: the first leads and gets what the others leave. Each is for a customer
+// of its own, so that no deal repeats another.
 func registration(companies ...deal.ID) object {
 	parties := []object{}
 	for i, id := range companies {
@@ -235,7 +236,7 @@ func registration(companies ...deal.ID) object {
 	}
 	value := map[int]string{1: "900.00", 2: "1000.00", 3: "1100.00"}[len(companies)]
 	return object{
-		"title": "Payroll roll-out", "customer": object{"name": "Contoso AG", "country": "DE"}, "value": euros(value), "parties": parties,
+		"title": "Payroll roll-out", "customer": object{"name": "Contoso " + newID().String(), "country": "DE"}, "value": euros(value), "parties": parties,
 	}
 }
 

@@ -37,7 +37,10 @@ func (s *Service) bySystem(
 			return false, err
 		}
 		command := stream.Command{ID: fmt.Sprintf("%s:%d", move, last.Deal.Revision)}
-		after := voucher(s.cfg.Roster, event, &last, command)
+		after, err := s.vouch(ctx, event, &last, command)
+		if err != nil {
+			return false, err
+		}
 		if !wanted(last, after) {
 			return false, nil
 		}
