@@ -378,3 +378,30 @@ func TestReach_JoinsTheDaysThatRatesReach(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
+
+func TestRestate_LeavesADuplicateWithheldWhenItsRateComes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	projected := w.project()
+	first := w.wonInDollars("k", yesterday(), w.b)
+	projected()
+	body := inDollars(registration(w.a, w.b))
+	body["customer"] = object{"name": customers["k"], "country": "DE"}
+	second := w.register("again", body)
+	second = w.move(w.b, second, "accept", object{}, http.StatusOK)
+	second = w.move(w.a, second, "propose", object{"won_on": yesterday()}, http.StatusOK)
+	w.move(w.b, second, "attest", object{}, http.StatusOK)
+	w.eventually("the second deal counts for nothing", func() bool {
+		return w.last(second.ID).Attributions[0].Withheld == volume.Duplicate
+	})
+	projected()
+	before := w.types(second.ID)
+	w.looked(roster.Rates, w.putRates(rates("1.25", friday)))
+	if got := w.last(first.ID); got.Type != deal.EventRestated || got.Attributions[0].AmountMinor != 80000 {
+		t.Errorf("%+v", got)
+	}
+	wantTypes(t, w.types(second.ID), before...)
+	upTo := projected()
+	wantSums(t, w.counts(w.association, upTo), 80000, 1, 0)
+	w.audited(upTo, w.association)
+}
