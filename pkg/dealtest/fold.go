@@ -23,7 +23,7 @@ const (
 
 // Key is one figure of a report.
 type Key struct {
-	Association deal.ID
+	Association deal.ID // zero for all together, each share counted once
 	Year        int
 	By          By
 	A, B        deal.ID       // the chapter, or the companies of the pair
@@ -49,6 +49,9 @@ func Fold(events []stream.Stored) map[Key]Sums {
 	for _, e := range latest {
 		for _, a := range e.Attributions {
 			foldAttribution(figures, a)
+		}
+		if e.Unduplicated != nil {
+			foldAttribution(figures, *e.Unduplicated)
 		}
 	}
 	return figures

@@ -204,9 +204,10 @@ func (w *Workload) terms(companies []deal.ID) *deal.Terms {
 func (w *Workload) append(e deal.Event, before *stream.Stored) stream.Stored {
 	event := stream.Event{Event: e, Command: stream.Command{ID: fmt.Sprintf("key-%d", w.last+1)}}
 	if before != nil {
-		event.Replaces = before.Attributions
+		event.Replaces, event.UnduplicatedReplaces = before.Attributions, before.Unduplicated
 	}
 	event.Attributions = w.attributions(e, event.Replaces)
+	event.Unduplicated = w.unduplicated(event)
 	for _, s := range e.Deal.Standings {
 		event.Audience.Companies = append(event.Audience.Companies, s.Company)
 	}
@@ -245,6 +246,25 @@ func (w *Workload) attributions(e deal.Event, before []volume.Attribution) []vol
 		result = append(result, a)
 	}
 	return result
+}
+
+// unduplicated is what counts in all associations together after the event, which has its attributions. A deal of the
+// workload repeats another one everywhere or nowhere.
+func (w *Workload) unduplicated(e stream.Event) *volume.Attribution {
+	switch {
+	case len(e.Attributions) == 0:
+		return nil
+	case e.Type != deal.EventWon && e.Type != deal.EventCorrected && e.Type != deal.EventRestated && e.Type != deal.EventExcluded:
+		return e.UnduplicatedReplaces
+	}
+	counting := slices.DeleteFunc(slices.Clone(w.Associations), func(association volume.Association) bool {
+		return !slices.ContainsFunc(e.Attributions, func(a volume.Attribution) bool { return a.Association == association.ID })
+	})
+	result, _ := volume.Unduplicated(e.Deal, counting, w.rates)
+	if e.Attributions[0].Withheld == volume.Duplicate {
+		result.AmountMinor, result.Quote, result.Withheld = 0, nil, volume.Duplicate
+	}
+	return &result
 }
 
 // id gives the n-th ID of a kind in this world.

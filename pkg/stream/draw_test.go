@@ -29,6 +29,9 @@ func drawEvent(t *rapid.T) stream.Event {
 		Audience:     stream.Audience{Companies: drawList(t, ids()), Associations: drawList(t, ids())},
 		Attributions: drawList(t, rapid.Custom(drawAttribution)),
 		Replaces:     drawList(t, rapid.Custom(drawAttribution)),
+		Unduplicated: rapid.Ptr(rapid.Custom(drawAttribution), true).Draw(t, "unduplicated"),
+
+		UnduplicatedReplaces: rapid.Ptr(rapid.Custom(drawAttribution), true).Draw(t, "unduplicated before"),
 	}
 }
 

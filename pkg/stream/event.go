@@ -28,6 +28,8 @@ type Event struct {
 	Audience     Audience
 	Attributions []volume.Attribution
 	Replaces     []volume.Attribution
+	// What the deal counts for in all associations together, after the event and before it; nil for nothing.
+	Unduplicated, UnduplicatedReplaces *volume.Attribution
 }
 
 // Command ties an event to the request that caused it.
@@ -70,6 +72,7 @@ func Encode(e Event) ([]byte, error) {
 		Deal:         encodeDeal(e.Deal),
 		Attributions: each(e.Attributions, encodeAttribution),
 		Replaces:     each(e.Replaces, encodeAttribution),
+		Unduplicated: maybe(e.Unduplicated, encodeAttribution), UnduplicatedReplaces: maybe(e.UnduplicatedReplaces, encodeAttribution),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode event %s: %w", e.ID(), err)
@@ -99,6 +102,12 @@ func Decode(payload []byte) (Event, error) {
 		},
 		Attributions: each(m.GetAttributions(), d.attribution),
 		Replaces:     each(m.GetReplaces(), d.attribution),
+	}
+	if m.GetUnduplicated() != nil {
+		e.Unduplicated = new(d.attribution(m.GetUnduplicated()))
+	}
+	if m.GetUnduplicatedReplaces() != nil {
+		e.UnduplicatedReplaces = new(d.attribution(m.GetUnduplicatedReplaces()))
 	}
 	if d.err != nil {
 		return Event{}, fmt.Errorf("decode event: %w", d.err)
@@ -340,6 +349,14 @@ func decodeTime(t *timestamppb.Timestamp) *time.Time {
 	}
 	at := t.AsTime()
 	return &at
+}
+
+// maybe maps a value that may be absent.
+func maybe[A, B any](x *A, f func(A) *B) *B {
+	if x == nil {
+		return nil
+	}
+	return f(*x)
 }
 
 // each maps a list; an empty one becomes nil, as it does on the wire.

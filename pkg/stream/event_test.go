@@ -44,6 +44,8 @@ func exampleOf(n uint32) stream.Event {
 		Quote:    &money.Quote{From: "USD", To: "EUR", FromPerEUR: "1.25", ToPerEUR: "1", Date: wonOn, Source: "ECB"},
 		Evidence: deal.ByParties,
 	}
+	all := count
+	all.Association, all.Chapters, all.Pairs = deal.ID{}, nil, nil
 	return stream.Event{
 		Event: deal.Event{
 			Type: deal.EventWon, Includes: []deal.EventType{deal.EventAttested}, At: at, By: deal.Actor{Key: deal.ID{7}, Company: b},
@@ -70,6 +72,9 @@ func exampleOf(n uint32) stream.Event {
 		Audience:     stream.Audience{Companies: []deal.ID{a, b}, Associations: []deal.ID{{0xA5}, {0xA6}}},
 		Attributions: []volume.Attribution{count},
 		Replaces:     []volume.Attribution{{Association: deal.ID{0xA5}, Year: 2026, Month: count.Month, Currency: "EUR", Withheld: volume.Unconverted}},
+		Unduplicated: &all,
+
+		UnduplicatedReplaces: &volume.Attribution{Year: 2026, Month: count.Month, Currency: "EUR", Withheld: volume.Unconverted},
 	}
 }
 
@@ -150,7 +155,12 @@ func TestEncode_FillsEveryFieldOfTheContract(t *testing.T) {
 	}
 	for _, empty := range emptyFields(m.ProtoReflect(), "event") {
 		// An actor has no association beside a company; replaces is as attributions, here with nothing but withheld.
-		if empty != "event.actor.association_id" && empty != "event.attributions.withheld" && !strings.HasPrefix(empty, "event.replaces.") {
+		switch empty {
+		case "event.actor.association_id", "event.attributions.withheld", "event.unduplicated.withheld",
+			"event.unduplicated.association_id", "event.unduplicated.chapters", "event.unduplicated.pairs":
+			continue
+		}
+		if !strings.HasPrefix(empty, "event.replaces.") && !strings.HasPrefix(empty, "event.unduplicated_replaces.") {
 			t.Errorf("%s is empty", empty)
 		}
 	}

@@ -147,3 +147,53 @@ func TestAttribute_KeepsSharesThatNeedNoConversion(t *testing.T) {
 		}
 	})
 }
+
+func TestUnduplicated_IsTheSharesOfThePartiesThatCountSomewhere(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		d, _, rates := drawCase(t)
+		counting := make([]volume.Association, rapid.IntRange(0, 4).Draw(t, "associations"))
+		for i := range counting {
+			counting[i] = reporting(rapid.SampledFrom(currencies).Draw(t, "reporting"))
+			for _, p := range d.Parties {
+				if rapid.Bool().Draw(t, "member") {
+					counting[i].Chapters[p.Company] = north
+				}
+			}
+		}
+		got, counts := volume.Unduplicated(d, counting, rates)
+		if counts != (len(counting) > 0) {
+			t.Fatalf("counts in %d associations: %t", len(counting), counts)
+		}
+		// One association that has every party which is in any of them counts the same, and takes no more than the value.
+		everyone := reporting("EUR")
+		for _, a := range counting {
+			for company := range a.Chapters {
+				everyone.Chapters[company] = north
+			}
+		}
+		for i := range d.Parties {
+			d.Parties[i].Group = deal.ID{0x60, 15: byte(i)} // #nosec G115 -- at most ten
+		}
+		if len(everyone.Chapters) >= 2 {
+			want, _ := volume.Attribute(d, everyone, rates)
+			if got.AmountMinor != want.AmountMinor || got.Withheld != want.Withheld || !cmp.Equal(got.Quote, want.Quote) {
+				t.Fatalf("%+v; want as much as %+v", got, want)
+			}
+		}
+		value := d.Value.Minor
+		if got.Quote != nil {
+			var err error
+			if value, err = got.Quote.Convert(value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got.AmountMinor < 0 || got.AmountMinor > value && got.Withheld == volume.Nothing {
+			t.Fatalf("counts %d of %d", got.AmountMinor, value)
+		}
+		d.Parties = rapid.Permutation(d.Parties).Draw(t, "order of parties")
+		if again, _ := volume.Unduplicated(d, rapid.Permutation(counting).Draw(t, "order"), rates); !cmp.Equal(got, again) {
+			t.Fatalf("in another order: %s", cmp.Diff(got, again))
+		}
+	})
+}

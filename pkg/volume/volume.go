@@ -65,12 +65,9 @@ func Attribute(d deal.Deal, a Association, rates *money.Table) (Attribution, boo
 		slices.ContainsFunc(d.Exclusions, func(x deal.Exclusion) bool { return x.Association == a.ID }) {
 		return Attribution{}, false
 	}
-	parties := slices.Clone(d.Parties)
-	slices.SortFunc(parties, func(p, q deal.Party) int { return p.Company.Compare(q.Company) })
-	members, groups := 0, map[deal.ID]bool{}
-	for _, p := range parties {
+	groups := map[deal.ID]bool{}
+	for _, p := range d.Parties {
 		if _, member := a.Chapters[p.Company]; member {
-			members++
 			groups[p.Group] = true
 		}
 	}
@@ -90,13 +87,9 @@ func Attribute(d deal.Deal, a Association, rates *money.Table) (Attribution, boo
 		return result, true
 	}
 	result.Quote = quote
-
-	shares := make([]int64, len(parties))
-	for i, p := range parties {
-		shares[i] = p.ShareMinor
-	}
-	shares = money.Spread(value, shares)
-	companies, counted := make([]deal.ID, 0, members), make([]int64, 0, members)
+	parties, shares := spread(d.Parties, value)
+	var companies []deal.ID
+	var counted []int64
 	for i, p := range parties {
 		if _, member := a.Chapters[p.Company]; member {
 			companies, counted = append(companies, p.Company), append(counted, shares[i])
@@ -106,6 +99,43 @@ func Attribute(d deal.Deal, a Association, rates *money.Table) (Attribution, boo
 	result.Chapters = chapters(companies, counted, a.Chapters)
 	result.Pairs = pairs(companies, counted, result.AmountMinor)
 	return result, true
+}
+
+// Unduplicated tells what the won deal counts for in all associations together: each share once, however many
+// associations its party belongs to. The associations are those in which the deal counts; it is false when there are
+// none. The amount is in EUR and the year is the calendar year, since associations differ in both; it stands beside
+// their figures and is never added to them.
+func Unduplicated(d deal.Deal, counting []Association, rates *money.Table) (Attribution, bool) {
+	if len(counting) == 0 {
+		return Attribution{}, false
+	}
+	result := Attribution{
+		Year: calendar.YearOf(*d.WonOn, time.January), Month: d.WonOn.FirstOfMonth(), Currency: money.EUR, Evidence: d.Evidence,
+	}
+	value, quote, found := convert(d, result.Currency, rates)
+	if !found {
+		result.Withheld = Unconverted
+		return result, true
+	}
+	result.Quote = quote
+	parties, shares := spread(d.Parties, value)
+	for i, p := range parties {
+		if slices.ContainsFunc(counting, func(a Association) bool { _, member := a.Chapters[p.Company]; return member }) {
+			result.AmountMinor += shares[i]
+		}
+	}
+	return result, true
+}
+
+// spread gives the parties in the order of their companies, each with its share of the converted value.
+func spread(parties []deal.Party, value int64) ([]deal.Party, []int64) {
+	parties = slices.Clone(parties)
+	slices.SortFunc(parties, func(p, q deal.Party) int { return p.Company.Compare(q.Company) })
+	shares := make([]int64, len(parties))
+	for i, p := range parties {
+		shares[i] = p.ShareMinor
+	}
+	return parties, money.Spread(value, shares)
 }
 
 // convert gives the deal's value in the currency, rounded half up once.

@@ -295,3 +295,67 @@ func TestAttribute_CountsInTheAssociationsYear(t *testing.T) {
 		}
 	}
 }
+
+func TestUnduplicated_CountsEachShareOnce(t *testing.T) {
+	t.Parallel()
+	rates := table(t, wonOn, map[money.Currency]string{"USD": "1.25", "JPY": "160"})
+	in := func(currency money.Currency, chapters ...deal.ID) volume.Association {
+		a := reporting(currency, chapters...)
+		a.YearStartsIn = time.July
+		return a
+	}
+	for name, c := range map[string]struct {
+		deal     deal.Deal
+		counting []volume.Association
+		amount   int64
+		withheld volume.Withheld
+	}{
+		"one association": {won("EUR", 60, 40), []volume.Association{in("EUR", north, south)}, 100, volume.Nothing},
+		"two companies that are both in two associations": {
+			won("EUR", 60, 40),
+			[]volume.Association{in("EUR", north, south), in("USD", south, north)},
+			100, volume.Nothing,
+		},
+		"three companies, one of them in both associations": {
+			won("EUR", 50, 30, 20),
+			[]volume.Association{in("EUR", north, south), in("JPY", deal.ID{}, south, north)},
+			100, volume.Nothing,
+		},
+		"a party that is in none": {won("EUR", 50, 30, 20), []volume.Association{in("EUR", north, south)}, 80, volume.Nothing},
+		// 1.01 USD = 0.808 EUR, 81 cents; 51/101 and 50/101 of them are 40.9 and 40.1.
+		"dollars, in associations that need no euros": {
+			won("USD", 51, 50), []volume.Association{in("USD", north, south), in("USD", north, south)}, 81, volume.Nothing,
+		},
+		"no rate of the currency":        {won("CHF", 60, 40), []volume.Association{in("CHF", north, south)}, 0, volume.Unconverted},
+		"an association without members": {won("EUR", 60, 40), []volume.Association{{}}, 0, volume.Nothing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, counts := volume.Unduplicated(c.deal, c.counting, rates)
+			want := volume.Attribution{
+				Year: 2026, Month: month, Currency: "EUR", AmountMinor: c.amount, Evidence: deal.ByParties, Withheld: c.withheld, Quote: got.Quote,
+			}
+			if diff := cmp.Diff(want, got); !counts || diff != "" {
+				t.Errorf("counts: %t\n%s", counts, diff)
+			}
+			if needs := c.deal.Value.Currency != "EUR" && c.withheld == volume.Nothing; (got.Quote != nil) != needs {
+				t.Errorf("the quote is %+v", got.Quote)
+			}
+		})
+	}
+	if got, counts := volume.Unduplicated(won("EUR", 60, 40), nil, rates); counts || !cmp.Equal(got, volume.Attribution{}) {
+		t.Errorf("counts in no association: %+v", got)
+	}
+}
+
+func TestUnduplicated_CountsInTheCalendarYear(t *testing.T) {
+	t.Parallel()
+	d, a := won("EUR", 1, 1), reporting("EUR", north, south)
+	a.YearStartsIn = time.July
+	for _, day := range []calendar.Date{calendar.New(2026, time.January, 1), calendar.New(2026, time.December, 31)} {
+		d.WonOn = &day
+		if got, _ := volume.Unduplicated(d, []volume.Association{a}, nil); got.Year != 2026 || got.Month != day.FirstOfMonth() {
+			t.Errorf("won on %s: year %d, month %s", day, got.Year, got.Month)
+		}
+	}
+}

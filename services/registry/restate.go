@@ -292,7 +292,7 @@ func reach(slots []string) []warehouse.Days {
 
 // countsForOther tells whether the deal would count for something else than it does.
 func countsForOther(before stream.Stored, after stream.Event) bool {
-	return !sameFigures(before.Attributions, after.Attributions)
+	return !sameFigures(before.Attributions, after.Attributions) || !reflect.DeepEqual(before.Unduplicated, after.Unduplicated)
 }
 
 // sameFigures compares attributions; their order, and that of chapters and pairs in them, means nothing.

@@ -16,9 +16,10 @@ import (
 func voucher(r *roster.Roster, e deal.Event, before *stream.Stored, c stream.Command) stream.Event {
 	v := stream.Event{Event: e, Command: c}
 	if before != nil {
-		v.Replaces = before.Attributions
+		v.Replaces, v.UnduplicatedReplaces = before.Attributions, before.Unduplicated
 	}
 	v.Attributions = attributions(r, e, v.Replaces)
+	v.Unduplicated = unduplicated(r, v)
 	v.Audience = audience(r, e, before)
 	return v
 }
@@ -52,6 +53,41 @@ func attributions(r *roster.Roster, e deal.Event, before []volume.Attribution) [
 		}
 	}
 	return result
+}
+
+// unduplicated is what the deal counts for in all associations together after the event, which has its attributions. Each
+// share counts once whose party counts in some association where the deal gives way to no other one. An event that
+// leaves the figures as they were leaves this one too.
+func unduplicated(r *roster.Roster, v stream.Event) *volume.Attribution {
+	if len(v.Attributions) == 0 {
+		return nil
+	}
+	switch v.Type {
+	case deal.EventWon, deal.EventCorrected, deal.EventRestated, deal.EventExcluded:
+	default:
+		return v.UnduplicatedReplaces
+	}
+	repeats := true
+	associations := make([]volume.Association, len(v.Attributions))
+	for i, a := range v.Attributions {
+		if a.Withheld == volume.Duplicate {
+			continue
+		}
+		repeats = false
+		// The pairs name the members that the association counts, also where the directory has changed since.
+		associations[i].Chapters = map[deal.ID]deal.ID{}
+		for _, p := range a.Pairs {
+			associations[i].Chapters[p.A], associations[i].Chapters[p.B] = deal.ID{}, deal.ID{}
+		}
+		if a.Withheld == volume.Unconverted {
+			associations[i].Chapters = chaptersOn(r, v.Deal.Parties, *v.Deal.WonOn)[a.Association]
+		}
+	}
+	result, _ := volume.Unduplicated(v.Deal, associations, r.Rates())
+	if repeats {
+		result = volume.WithholdDuplicates([]volume.Attribution{result}, map[deal.ID]bool{result.Association: true})[0]
+	}
+	return &result
 }
 
 // chaptersOn gives, for each association, the chapter of every party that was its member on the day.

@@ -444,9 +444,15 @@ type DealEvent struct {
 	// What the deal counts for after this event, one entry for each association. Empty unless the deal is won.
 	Attributions []*Attribution `protobuf:"bytes,12,rep,name=attributions,proto3" json:"attributions,omitempty"`
 	// What the deal counted for before this event: the attributions of the deal's event before it.
-	Replaces      []*Attribution `protobuf:"bytes,13,rep,name=replaces,proto3" json:"replaces,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Replaces []*Attribution `protobuf:"bytes,13,rep,name=replaces,proto3" json:"replaces,omitempty"`
+	// What the deal counts for in all associations together, where each share counts once however many associations its
+	// party belongs to. It has no association, chapters or pairs; its currency is EUR, its year the calendar year.
+	// Absent unless the deal counts in some association.
+	Unduplicated *Attribution `protobuf:"bytes,14,opt,name=unduplicated,proto3" json:"unduplicated,omitempty"`
+	// The unduplicated of the deal's event before this one.
+	UnduplicatedReplaces *Attribution `protobuf:"bytes,15,opt,name=unduplicated_replaces,json=unduplicatedReplaces,proto3" json:"unduplicated_replaces,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *DealEvent) Reset() {
@@ -566,6 +572,20 @@ func (x *DealEvent) GetAttributions() []*Attribution {
 func (x *DealEvent) GetReplaces() []*Attribution {
 	if x != nil {
 		return x.Replaces
+	}
+	return nil
+}
+
+func (x *DealEvent) GetUnduplicated() *Attribution {
+	if x != nil {
+		return x.Unduplicated
+	}
+	return nil
+}
+
+func (x *DealEvent) GetUnduplicatedReplaces() *Attribution {
+	if x != nil {
+		return x.UnduplicatedReplaces
 	}
 	return nil
 }
@@ -1766,7 +1786,7 @@ var File_dealreg_v1_event_proto protoreflect.FileDescriptor
 const file_dealreg_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"\x16dealreg/v1/event.proto\x12\n" +
-	"dealreg.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x04\n" +
+	"dealreg.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x05\n" +
 	"\tDealEvent\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\rR\x06schema\x12\x17\n" +
 	"\adeal_id\x18\x02 \x01(\fR\x06dealId\x12\x1a\n" +
@@ -1781,7 +1801,9 @@ const file_dealreg_v1_event_proto_rawDesc = "" +
 	" \x01(\v2\x14.dealreg.v1.AudienceR\baudience\x12$\n" +
 	"\x04deal\x18\v \x01(\v2\x10.dealreg.v1.DealR\x04deal\x12;\n" +
 	"\fattributions\x18\f \x03(\v2\x17.dealreg.v1.AttributionR\fattributions\x123\n" +
-	"\breplaces\x18\r \x03(\v2\x17.dealreg.v1.AttributionR\breplaces\"\x8a\x01\n" +
+	"\breplaces\x18\r \x03(\v2\x17.dealreg.v1.AttributionR\breplaces\x12;\n" +
+	"\funduplicated\x18\x0e \x01(\v2\x17.dealreg.v1.AttributionR\funduplicated\x12L\n" +
+	"\x15unduplicated_replaces\x18\x0f \x01(\v2\x17.dealreg.v1.AttributionR\x14unduplicatedReplaces\"\x8a\x01\n" +
 	"\x05Actor\x12$\n" +
 	"\x04role\x18\x01 \x01(\x0e2\x10.dealreg.v1.RoleR\x04role\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\fR\x05keyId\x12\x1d\n" +
@@ -2006,32 +2028,34 @@ var file_dealreg_v1_event_proto_depIdxs = []int32{
 	10, // 6: dealreg.v1.DealEvent.deal:type_name -> dealreg.v1.Deal
 	17, // 7: dealreg.v1.DealEvent.attributions:type_name -> dealreg.v1.Attribution
 	17, // 8: dealreg.v1.DealEvent.replaces:type_name -> dealreg.v1.Attribution
-	1,  // 9: dealreg.v1.Actor.role:type_name -> dealreg.v1.Role
-	2,  // 10: dealreg.v1.Deal.status:type_name -> dealreg.v1.Status
-	2,  // 11: dealreg.v1.Deal.disputed_from:type_name -> dealreg.v1.Status
-	22, // 12: dealreg.v1.Deal.status_since:type_name -> google.protobuf.Timestamp
-	11, // 13: dealreg.v1.Deal.customer:type_name -> dealreg.v1.Customer
-	12, // 14: dealreg.v1.Deal.terms:type_name -> dealreg.v1.Terms
-	14, // 15: dealreg.v1.Deal.standings:type_name -> dealreg.v1.Standing
-	22, // 16: dealreg.v1.Deal.registered_at:type_name -> google.protobuf.Timestamp
-	4,  // 17: dealreg.v1.Deal.evidence:type_name -> dealreg.v1.Evidence
-	15, // 18: dealreg.v1.Deal.correction:type_name -> dealreg.v1.Correction
-	16, // 19: dealreg.v1.Deal.exclusions:type_name -> dealreg.v1.Exclusion
-	13, // 20: dealreg.v1.Terms.parties:type_name -> dealreg.v1.Party
-	3,  // 21: dealreg.v1.Party.role:type_name -> dealreg.v1.PartyRole
-	22, // 22: dealreg.v1.Standing.accepted_at:type_name -> google.protobuf.Timestamp
-	22, // 23: dealreg.v1.Standing.attested_at:type_name -> google.protobuf.Timestamp
-	12, // 24: dealreg.v1.Correction.terms:type_name -> dealreg.v1.Terms
-	18, // 25: dealreg.v1.Attribution.chapters:type_name -> dealreg.v1.ChapterAmount
-	19, // 26: dealreg.v1.Attribution.pairs:type_name -> dealreg.v1.PairAmount
-	20, // 27: dealreg.v1.Attribution.rate:type_name -> dealreg.v1.Rate
-	4,  // 28: dealreg.v1.Attribution.evidence:type_name -> dealreg.v1.Evidence
-	5,  // 29: dealreg.v1.Attribution.withheld:type_name -> dealreg.v1.Withheld
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	17, // 9: dealreg.v1.DealEvent.unduplicated:type_name -> dealreg.v1.Attribution
+	17, // 10: dealreg.v1.DealEvent.unduplicated_replaces:type_name -> dealreg.v1.Attribution
+	1,  // 11: dealreg.v1.Actor.role:type_name -> dealreg.v1.Role
+	2,  // 12: dealreg.v1.Deal.status:type_name -> dealreg.v1.Status
+	2,  // 13: dealreg.v1.Deal.disputed_from:type_name -> dealreg.v1.Status
+	22, // 14: dealreg.v1.Deal.status_since:type_name -> google.protobuf.Timestamp
+	11, // 15: dealreg.v1.Deal.customer:type_name -> dealreg.v1.Customer
+	12, // 16: dealreg.v1.Deal.terms:type_name -> dealreg.v1.Terms
+	14, // 17: dealreg.v1.Deal.standings:type_name -> dealreg.v1.Standing
+	22, // 18: dealreg.v1.Deal.registered_at:type_name -> google.protobuf.Timestamp
+	4,  // 19: dealreg.v1.Deal.evidence:type_name -> dealreg.v1.Evidence
+	15, // 20: dealreg.v1.Deal.correction:type_name -> dealreg.v1.Correction
+	16, // 21: dealreg.v1.Deal.exclusions:type_name -> dealreg.v1.Exclusion
+	13, // 22: dealreg.v1.Terms.parties:type_name -> dealreg.v1.Party
+	3,  // 23: dealreg.v1.Party.role:type_name -> dealreg.v1.PartyRole
+	22, // 24: dealreg.v1.Standing.accepted_at:type_name -> google.protobuf.Timestamp
+	22, // 25: dealreg.v1.Standing.attested_at:type_name -> google.protobuf.Timestamp
+	12, // 26: dealreg.v1.Correction.terms:type_name -> dealreg.v1.Terms
+	18, // 27: dealreg.v1.Attribution.chapters:type_name -> dealreg.v1.ChapterAmount
+	19, // 28: dealreg.v1.Attribution.pairs:type_name -> dealreg.v1.PairAmount
+	20, // 29: dealreg.v1.Attribution.rate:type_name -> dealreg.v1.Rate
+	4,  // 30: dealreg.v1.Attribution.evidence:type_name -> dealreg.v1.Evidence
+	5,  // 31: dealreg.v1.Attribution.withheld:type_name -> dealreg.v1.Withheld
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_dealreg_v1_event_proto_init() }
