@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/dealreg/dealreg/pkg/deal"
 	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
 )
 
@@ -35,11 +36,12 @@ var (
 	errWithheld    = errors.New("withheld is unknown")
 	errDay         = errors.New("a day is out of range")
 	errSum         = errors.New("chapters or pairs do not sum to the association's amount")
+	errTogether    = errors.New("unduplicated has an association, chapters, pairs or another currency than EUR")
 )
 
 type idError string
 
-func (e idError) Error() string { return string(e) + " is not 16 bytes" }
+func (e idError) Error() string { return string(e) + " is not 16 bytes, or all of them are 0" }
 
 // decode reads one payload and checks all that a row is made of, so that what it returns can be stored as it is.
 func decode(payload []byte) (*dealregv1.DealEvent, error) {
@@ -79,6 +81,11 @@ func decode(payload []byte) (*dealregv1.DealEvent, error) {
 			return nil, err
 		}
 	}
+	for _, a := range []*dealregv1.Attribution{event.GetUnduplicatedReplaces(), event.GetUnduplicated()} {
+		if err := checkUnduplicated(a); err != nil {
+			return nil, err
+		}
+	}
 	return event, nil
 }
 
@@ -101,14 +108,11 @@ func checkDeal(d *dealregv1.Deal) error {
 }
 
 func checkAttribution(a *dealregv1.Attribution) error {
-	if len(a.GetAssociationId()) != 16 {
+	if id := a.GetAssociationId(); len(id) != 16 || deal.ID(id).IsZero() {
 		return idError("an attribution's association_id")
 	}
-	if _, known := dealregv1.Withheld_name[int32(a.GetWithheld())]; !known {
-		return errWithheld
-	}
-	if outside(int64(a.GetMonth())) {
-		return errDay
+	if err := checkPosted(a); err != nil {
+		return err
 	}
 	var chapters, pairs int64
 	for _, c := range a.GetChapters() {
@@ -125,6 +129,28 @@ func checkAttribution(a *dealregv1.Attribution) error {
 	}
 	if a.GetWithheld() == dealregv1.Withheld_WITHHELD_UNSPECIFIED && (chapters != a.GetAmountMinor() || pairs != a.GetAmountMinor()) {
 		return errSum
+	}
+	return nil
+}
+
+// checkUnduplicated checks what the deal counts for in all associations together, which may be absent.
+func checkUnduplicated(a *dealregv1.Attribution) error {
+	if a == nil {
+		return nil
+	}
+	if len(a.GetAssociationId()) > 0 || len(a.GetChapters()) > 0 || len(a.GetPairs()) > 0 || a.GetCurrency() != "EUR" {
+		return errTogether
+	}
+	return checkPosted(a)
+}
+
+// checkPosted checks what every entry of an attribution is made of.
+func checkPosted(a *dealregv1.Attribution) error {
+	if _, known := dealregv1.Withheld_name[int32(a.GetWithheld())]; !known {
+		return errWithheld
+	}
+	if outside(int64(a.GetMonth())) {
+		return errDay
 	}
 	return nil
 }

@@ -49,8 +49,8 @@ func milliUp(t time.Time) int64 { return t.UnixMilli() + 1 }
 // Days are the days from First to Last, both included.
 type Days struct{ First, Last calendar.Date }
 
-// FindWonOn gives deals that were won on one of the days, in a currency that an association of theirs must convert:
-// reporting is the currency of each. It may give some that no longer are, and misses none that it holds.
+// FindWonOn gives deals that were won on one of the days, in a currency that must be converted, into EUR or by an
+// association of theirs: reporting is the currency of each. It may give some that no longer are, and misses none that it holds.
 func (w *Warehouse) FindWonOn(ctx context.Context, days []Days, reporting map[deal.ID]money.Currency, page Page) ([]deal.ID, error) {
 	var first, last []int32
 	for _, d := range days {

@@ -22,9 +22,9 @@ const (
 // with the old one negated, so the sum over any prefix of the log is what was true then.
 type Entry struct {
 	Kind        Kind
-	Association deal.ID
-	Year        int32 // the association's year, by the calendar year in which it starts
-	Month       int32 // days since 1970-01-01 of the month's first day
+	Association deal.ID // zero for all associations together
+	Year        int32   // the association's year, by the calendar year in which it starts
+	Month       int32   // days since 1970-01-01 of the month's first day
 	A, B        deal.ID
 	Currency    string
 	AmountMinor int64
@@ -34,17 +34,31 @@ type Entry struct {
 }
 
 // AppendEntries appends what the event posts: the attributions that it replaces, negated, and its own. An event that
-// leaves them as they were posts nothing.
+// leaves them as they were posts nothing. What the deal counts for in all associations together is posted likewise, as
+// the total of an association with the zero id.
 //
 // A deal without a rate counts as unconverted, with no amount. A deal that gave way to its duplicate counts for nothing.
 func AppendEntries(entries []Entry, event *dealregv1.DealEvent) []Entry {
-	if sameAttributions(event.GetReplaces(), event.GetAttributions()) {
+	entries = appendChange(entries, event.GetReplaces(), event.GetAttributions())
+	return appendChange(entries, present(event.GetUnduplicatedReplaces()), present(event.GetUnduplicated()))
+}
+
+func present(a *dealregv1.Attribution) []*dealregv1.Attribution {
+	if a == nil {
+		return nil
+	}
+	return []*dealregv1.Attribution{a}
+}
+
+// appendChange takes back what counted before and posts what counts after, when they differ.
+func appendChange(entries []Entry, before, after []*dealregv1.Attribution) []Entry {
+	if sameAttributions(before, after) {
 		return entries
 	}
-	for _, a := range event.GetReplaces() {
+	for _, a := range before {
 		entries = appendAttribution(entries, a, -1)
 	}
-	for _, a := range event.GetAttributions() {
+	for _, a := range after {
 		entries = appendAttribution(entries, a, 1)
 	}
 	return entries
@@ -65,12 +79,12 @@ func sameAttributions(a, b []*dealregv1.Attribution) bool {
 // appendAttribution posts one attribution; sign is 1, or -1 to take it back.
 func appendAttribution(entries []Entry, a *dealregv1.Attribution, sign int8) []Entry {
 	base := Entry{
-		Association: deal.ID(a.GetAssociationId()),
-		Year:        a.GetYear(),
-		Month:       a.GetMonth(),
-		Currency:    a.GetCurrency(),
-		ByParties:   a.GetEvidence() == dealregv1.Evidence_EVIDENCE_PARTIES,
+		Year:      a.GetYear(),
+		Month:     a.GetMonth(),
+		Currency:  a.GetCurrency(),
+		ByParties: a.GetEvidence() == dealregv1.Evidence_EVIDENCE_PARTIES,
 	}
+	copy(base.Association[:], a.GetAssociationId())
 	counts := false
 	switch a.GetWithheld() {
 	case dealregv1.Withheld_WITHHELD_UNSPECIFIED:

@@ -32,6 +32,46 @@ func TestVolume_IsTheNaiveFoldOfAnyPrefix(t *testing.T) {
 	})
 }
 
+// All associations together are counted like one more, in the log of one world.
+func TestVolume_OfAllTogetherIsTheNaiveFoldOfAnyPrefix(t *testing.T) {
+	t.Parallel()
+	w := warehousetest.New(t)
+	work := dealtest.NewWorkload(0, dealtest.Seeded(1866))
+	var events []stream.Stored
+	var payloads [][]byte
+	for range 600 {
+		e := work.Next()
+		events, payloads = append(events, e), append(payloads, e.Payload)
+	}
+	insert(t, w, 1, payloads...)
+	for upTo := 0; upTo <= len(events); upTo += 60 {
+		want := dealtest.Fold(events[:upTo])
+		for year := 2023; year <= 2029; year++ {
+			v, err := w.Volume(t.Context(), warehouse.VolumeQuery{Year: year, By: warehouse.ByMonth, UpTo: uint64(upTo)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			check := func(key dealtest.Key, got warehouse.Sums) {
+				s, there := want[key]
+				if !there {
+					s = dealtest.Sums{Amount: new(big.Int), ByParties: new(big.Int)}
+				}
+				delete(want, key)
+				same(t, got, warehouse.Sums{Amount: s.Amount, AttestedByParties: s.ByParties, Deals: s.Deals, Unconverted: s.Unconverted})
+			}
+			check(dealtest.Key{Year: year, By: dealtest.ByTotal}, v.Total)
+			for _, item := range v.Items {
+				check(dealtest.Key{Year: year, By: dealtest.ByMonth, Month: item.Month}, item.Sums)
+			}
+		}
+		for key, s := range want {
+			if key.Association.IsZero() {
+				t.Errorf("after %d events %+v is missing: %+v", upTo, key, s)
+			}
+		}
+	}
+}
+
 // insertInPieces inserts ranges that follow each other, each one perhaps again later.
 func insertInPieces(r *rapid.T, t *testing.T, w *warehouse.Warehouse, events []stream.Stored) {
 	for first := 0; first < len(events); {
@@ -61,6 +101,9 @@ func compareWithFold(r *rapid.T, t *testing.T, w *warehouse.Warehouse, work *dea
 	by := rapid.SampledFrom([]warehouse.By{warehouse.ByChapter, warehouse.ByPair, warehouse.ByMonth}).Draw(r, "by")
 	want, years := map[dealtest.Key]dealtest.Sums{}, map[int]bool{2025: true}
 	for key, sums := range dealtest.Fold(events) {
+		if key.Association.IsZero() {
+			continue // that of all worlds together
+		}
 		if key.By == dealtest.By(by) || key.By == dealtest.ByTotal {
 			want[key], years[key.Year] = sums, true
 		}

@@ -67,6 +67,19 @@ func won(d deal.ID, revision uint64, replaces, attributions []*dealregv1.Attribu
 	return e
 }
 
+// together gives the event what the deal counts for in all associations together.
+func together(e *dealregv1.DealEvent, before, after *dealregv1.Attribution) *dealregv1.DealEvent {
+	e.UnduplicatedReplaces, e.Unduplicated = before, after
+	return e
+}
+
+// euros are of March 2026.
+func euros(minor int64) *dealregv1.Attribution {
+	a := attribution(minor)
+	a.AssociationId, a.Chapters, a.Pairs = nil, nil, nil
+	return a
+}
+
 type list = []*dealregv1.Attribution
 
 func marshal(t testing.TB, e *dealregv1.DealEvent) []byte {
@@ -191,6 +204,46 @@ func TestVolume_AnyPrefixIsWhatWasTrueThen(t *testing.T) {
 	same(t, pairs, []warehouse.CompanyPair{{Association: association, Partner: alpha, Currency: "EUR", Sums: sums(1200, 700, 2, 0)}})
 }
 
+func TestVolume_OfAllTogetherStandsBesideTheAssociations(t *testing.T) {
+	t.Parallel()
+	w := warehousetest.New(t)
+	one, two := id(31), id(32)
+	elsewhere := attribution(900)
+	elsewhere.AssociationId = bytesOf(id(2))
+	waiting := euros(0)
+	waiting.Withheld = dealregv1.Withheld_WITHHELD_UNCONVERTED
+	counts := list{attribution(1000), elsewhere}
+	insert(t, w, 1,
+		marshal(t, together(won(one, 1, nil, counts), nil, euros(1000))),
+		marshal(t, together(won(two, 1, nil, list{attribution(500)}), nil, waiting)),
+		marshal(t, together(won(one, 2, counts, counts), euros(1000), euros(1000))),    // nothing changed
+		marshal(t, together(won(one, 3, counts, counts[1:]), euros(1000), euros(900))), // excluded in one of them
+		marshal(t, together(won(two, 2, counts[:0], counts[:0]), waiting, euros(450))), // only a rate came
+		marshal(t, together(won(one, 4, counts[1:], nil), euros(900), nil)),            //
+		marshal(t, together(won(id(33), 1, nil, list{attribution(1)}), nil, nil)),      // of an older release
+	)
+	for upTo, want := range []warehouse.Sums{
+		sums(0, 0, 0, 0), sums(1000, 1000, 1, 0), sums(1000, 1000, 1, 1), sums(1000, 1000, 1, 1), sums(900, 900, 1, 1),
+		sums(1350, 1350, 2, 0), sums(450, 450, 1, 0), sums(450, 450, 1, 0),
+	} {
+		v, err := w.Volume(t.Context(), warehouse.VolumeQuery{Year: 2026, By: warehouse.ByMonth, UpTo: uint64(upTo)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, v.Total, want)
+		if upTo > 0 {
+			same(t, v.Items, []warehouse.Item{{Month: calendar.New(2026, 3, 1), Sums: want}})
+		}
+	}
+	same(t, volume(t, w, warehouse.ByTotal, 3).Total, sums(1500, 1500, 2, 0))
+	// Nobody's list of deals that wait for a rate has one that only the total of all waits for.
+	insert(t, w, 8, marshal(t, together(won(two, 3, nil, list{attribution(500)}), nil, waiting)))
+	found, _, err := w.FindDeals(t.Context(), warehouse.Filter{Unconverted: true}, 10, warehouse.Cursor{})
+	if err != nil || len(found) != 0 {
+		t.Errorf("%v, %v", found, err)
+	}
+}
+
 func TestVolume_SumsBeyond64Bits(t *testing.T) {
 	t.Parallel()
 	w := warehousetest.New(t)
@@ -291,11 +344,19 @@ func TestBatch_MarksPoison(t *testing.T) {
 		"withheld":    func(e *dealregv1.DealEvent) { e.Attributions[0].Withheld = 99 },
 		"sum":         func(e *dealregv1.DealEvent) { e.Attributions[0].AmountMinor++ },
 		"replaces":    func(e *dealregv1.DealEvent) { e.Replaces = list{{}} },
+
+		"unduplicated in an association": func(e *dealregv1.DealEvent) { e.Unduplicated.AssociationId = bytesOf(association) },
+		"unduplicated with chapters":     func(e *dealregv1.DealEvent) { e.Unduplicated.Chapters = e.Attributions[0].Chapters },
+		"unduplicated with pairs":        func(e *dealregv1.DealEvent) { e.Unduplicated.Pairs = e.Attributions[0].Pairs },
+		"unduplicated not in euros":      func(e *dealregv1.DealEvent) { e.Unduplicated.Currency = "USD" },
+		"unduplicated's month":           func(e *dealregv1.DealEvent) { e.Unduplicated.Month = 1 << 30 },
+		"unduplicated withheld":          func(e *dealregv1.DealEvent) { e.Unduplicated.Withheld = 99 },
+		"unduplicated before":            func(e *dealregv1.DealEvent) { e.UnduplicatedReplaces = attribution(10) },
 	}
 	for name, damage := range broken {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := won(id(31), 1, nil, list{attribution(10)})
+			e := together(won(id(31), 1, nil, list{attribution(10)}), nil, euros(10))
 			var b warehouse.Batch
 			if err := b.Append(1, start, marshal(t, e)); err != nil || b.Poisoned() != 0 {
 				t.Fatalf("the sound event: %v, %d poisoned", err, b.Poisoned())

@@ -21,6 +21,7 @@ FROM
             AND e.unconverted != 0
             AND e.kind = 'association'
             AND ({any_association:Bool} OR e.association_id = {association:UUID})
+            AND e.association_id != toUUID('00000000-0000-0000-0000-000000000000') -- that of all together
           GROUP BY deal_id, e.association_id
           HAVING sum(e.unconverted) > 0))
     ORDER BY seq DESC, version DESC
