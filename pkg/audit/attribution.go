@@ -22,7 +22,7 @@ func (f *fold) checkAttributions(event *dealregv1.DealEvent) []*fault {
 	_, hasDay := wonOn(deal)
 	for _, m := range event.GetAttributions() {
 		id, ok := toID(m.GetAssociationId())
-		if !ok || seen[id] {
+		if !ok || id.isAll() || seen[id] {
 			faults = append(faults, faulty(CheckAssociation, "one attribution for each association", "one twice, or one without an id"))
 			continue
 		}
@@ -47,7 +47,7 @@ func (f *fold) checkCurrency(id ID, m *dealregv1.Attribution) *fault {
 	case !money.Currency(c).Known():
 		return faulty(CheckCurrency, "a currency", quote(c))
 	case a == nil:
-		f.ledger.associations[id] = &association{currency: c, earliest: 1, latest: 12, figures: map[figureKey]*Sums{}}
+		f.ledger.associations[id] = newAssociation(c)
 	case a.currency != c:
 		return faulty(CheckCurrency, a.currency, c)
 	}
@@ -162,15 +162,7 @@ func convert(deal *dealregv1.Deal, m *dealregv1.Attribution) (*big.Int, *fault) 
 
 // checkFigures spreads the converted value over the parties and compares what the members' parts add up to.
 func checkFigures(deal *dealregv1.Deal, m *dealregv1.Attribution, value *big.Int) *fault {
-	parties := slices.Clone(deal.GetTerms().GetParties())
-	slices.SortFunc(parties, func(p, q *dealregv1.Party) int { return bytes.Compare(p.GetCompanyId(), q.GetCompanyId()) })
-	exact := make([]*big.Rat, len(parties))
-	for i, p := range parties {
-		exact[i] = new(big.Rat).SetFrac(big.NewInt(p.GetShareMinor()), big.NewInt(deal.GetTerms().GetValueMinor()))
-		exact[i].Mul(exact[i], new(big.Rat).SetInt(value))
-	}
-	shares := largestRemainder(exact, value)
-
+	parties, shares := spread(deal.GetTerms(), value)
 	found, x := pairsOf(m)
 	if x != nil {
 		return x
@@ -201,6 +193,18 @@ func checkFigures(deal *dealregv1.Deal, m *dealregv1.Attribution, value *big.Int
 		return x
 	}
 	return checkChapters(m, counted, amount)
+}
+
+// spread gives the parties in the order of their ids, each with its part of the converted value.
+func spread(terms *dealregv1.Terms, value *big.Int) ([]*dealregv1.Party, []*big.Int) {
+	parties := slices.Clone(terms.GetParties())
+	slices.SortFunc(parties, func(p, q *dealregv1.Party) int { return bytes.Compare(p.GetCompanyId(), q.GetCompanyId()) })
+	exact := make([]*big.Rat, len(parties))
+	for i, p := range parties {
+		exact[i] = new(big.Rat).SetFrac(big.NewInt(p.GetShareMinor()), big.NewInt(terms.GetValueMinor()))
+		exact[i].Mul(exact[i], new(big.Rat).SetInt(value))
+	}
+	return parties, largestRemainder(exact, value)
 }
 
 // pairsOf gathers the pairs, which may stand in any order.

@@ -19,13 +19,13 @@ import (
 
 // Filter narrows down what is compared. The zero Filter compares everything.
 type Filter struct {
-	Association string // its id; empty for all
+	Association string // its id; empty for each one, and all together
 	Year        int    // 0 for all
 }
 
 // Difference is one figure that the reports give otherwise than the log.
 type Difference struct {
-	Association string
+	Association string // empty for all together
 	Year        int
 	By          By     // the way of cutting under which it was asked
 	What        string // such as "total amount", "previous_year deals", "pair amount"
@@ -40,8 +40,12 @@ func (d Difference) String() string {
 	if d.Key != "" {
 		key = " of " + d.Key
 	}
-	return fmt.Sprintf("association %s, year %d, by %s, %s%s: the log says %s, the report %s",
-		d.Association, d.Year, d.By, d.What, key, d.Expected, d.Found)
+	who := "all associations, unduplicated"
+	if d.Association != "" {
+		who = "association " + d.Association
+	}
+	return fmt.Sprintf("%s, year %d, by %s, %s%s: the log says %s, the report %s",
+		who, d.Year, d.By, d.What, key, d.Expected, d.Found)
 }
 
 // maxDifferences is how many differences a Comparison keeps; it counts them all.
@@ -50,7 +54,8 @@ const maxDifferences = 100
 // Comparison is what Compare found.
 type Comparison struct {
 	Associations    int
-	Years           int // of each association
+	Years           int  // of each association
+	Together        bool // all associations together were compared too
 	Figures         int64
 	Differences     []Difference // the first 100
 	DifferenceCount int64        // all
@@ -69,12 +74,19 @@ func Compare(ctx context.Context, client *Client, ledger *Ledger, filter Filter)
 	if err != nil {
 		return c.Comparison, err
 	}
+	c.Associations = len(ids)
+	if filter.Association == "" {
+		ids = append(ids, ID{})
+	}
 	for _, id := range ids {
-		c.Associations++
 		first, last := c.years(id, filter)
 		for year := first; year <= last; year++ {
-			c.Years++
-			for _, by := range cuts {
+			if id.isAll() {
+				c.Together = true
+			} else {
+				c.Years++
+			}
+			for _, by := range cutsOf(id) {
 				if err := c.compare(ctx, id, year, by); err != nil {
 					return c.Comparison, err
 				}
@@ -216,7 +228,11 @@ func (i Item) key(by By) string {
 func (c *comparison) compare(ctx context.Context, id ID, year int, by By) error {
 	d := differ{comparison: c, id: id, year: year, by: by, currency: c.ledger.Currency(id)}
 	var found volume
-	err := c.client.json(ctx, "/v1/associations/"+id.String()+"/volume", url.Values{
+	path, name := "/v1/volume", ""
+	if !id.isAll() {
+		path, name = "/v1/associations/"+id.String()+"/volume", id.String()
+	}
+	err := c.client.json(ctx, path, url.Values{
 		"year": {strconv.Itoa(year)}, "by": {string(by)}, "as_of_sequence": {strconv.FormatUint(c.ledger.LastSequence, 10)},
 	}, &found)
 	if errors.Is(err, ErrNotThere) {
@@ -226,7 +242,7 @@ func (c *comparison) compare(ctx context.Context, id ID, year int, by By) error 
 	if err != nil {
 		return err
 	}
-	d.text("association_id", "", id.String(), strings.ToLower(found.AssociationID))
+	d.text("association_id", "", name, strings.ToLower(found.AssociationID))
 	d.text("year", "", strconv.Itoa(year), strconv.Itoa(found.Year))
 	d.text("as_of_sequence", "", strconv.FormatUint(c.ledger.LastSequence, 10), strconv.FormatUint(found.AsOfSequence, 10))
 	total, previous := c.ledger.Total(id, year), c.ledger.Total(id, year-1)
@@ -323,9 +339,11 @@ func (d *differ) text(what, key, want, found string) {
 func (d *differ) differs(what, key, want, found string) {
 	d.DifferenceCount++
 	if len(d.Differences) < maxDifferences {
-		d.Differences = append(d.Differences, Difference{
-			Association: d.id.String(), Year: d.year, By: d.by, What: what, Key: key, Expected: want, Found: found,
-		})
+		difference := Difference{Year: d.year, By: d.by, What: what, Key: key, Expected: want, Found: found}
+		if !d.id.isAll() {
+			difference.Association = d.id.String()
+		}
+		d.Differences = append(d.Differences, difference)
 	}
 }
 

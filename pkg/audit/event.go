@@ -41,10 +41,14 @@ func checkChain(event *dealregv1.DealEvent, last before) []*fault {
 		faults = append(faults, faulty(CheckPreviousHash, shortHex(hash), shortHex(event.GetPreviousHash())))
 	}
 	same := func(a, b *dealregv1.Attribution) bool { return proto.Equal(a, b) }
-	if want := last.attributions(); !slices.EqualFunc(event.GetReplaces(), want, same) {
+	was := last.counted()
+	if want := was.GetAttributions(); !slices.EqualFunc(event.GetReplaces(), want, same) {
 		faults = append(faults, faulty(CheckReplaces,
 			fmt.Sprintf("the %d attributions of revision %d", len(want), last.revision),
 			fmt.Sprintf("%d others", len(event.GetReplaces()))))
+	}
+	if !same(event.GetUnduplicatedReplaces(), was.GetUnduplicated()) {
+		faults = append(faults, faulty(CheckReplaces, fmt.Sprintf("the unduplicated of revision %d", last.revision), "another"))
 	}
 	return faults
 }

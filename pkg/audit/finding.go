@@ -12,7 +12,7 @@ const (
 	CheckSubject      Check = "subject"       // deals.<shard>.<deal id>
 	CheckRevision     Check = "revision"      // one more than that of the deal's event before, from 1
 	CheckPreviousHash Check = "previous_hash" // SHA-256 of the payload of the deal's event before
-	CheckReplaces     Check = "replaces"      // the attributions of the deal's event before
+	CheckReplaces     Check = "replaces"      // the attributions and the unduplicated of the deal's event before
 	CheckTerms        Check = "terms"         // 2-10 different parties whose shares sum to the value
 	CheckWonOn        Check = "won_on"        // a won deal has a day between 1900 and 2299
 	CheckStatus       Check = "status"        // only a won deal has attributions
@@ -27,6 +27,7 @@ const (
 	CheckAmount       Check = "amount"        // the sum of the members' converted shares
 	CheckPairs        Check = "pairs"         // all pairs of the members, who are parties of at least two groups
 	CheckChapters     Check = "chapters"      // the members' shares, gathered by chapter
+	CheckUnduplicated Check = "unduplicated"  // there when attributions are; the shares of all their members, once each
 )
 
 // Finding is one place where the log contradicts its own rules.

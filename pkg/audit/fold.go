@@ -31,7 +31,7 @@ var ErrNewerSchema = errors.New("the log has an event of a newer release: audit 
 // unreadable stream, ErrNewerSchema) means that nothing can be said. Memory grows with the number of deals: about 120
 // bytes for each, and for a won one its attributions as well; the events themselves are not kept.
 func Fold(r io.Reader) (*Ledger, error) {
-	f := fold{ledger: &Ledger{associations: map[ID]*association{}}, deals: map[ID]before{}}
+	f := fold{ledger: &Ledger{associations: map[ID]*association{}, all: newAssociation(allCurrency)}, deals: map[ID]before{}}
 	in := bufio.NewReaderSize(r, 1<<16)
 	var entry dealregv1.LogEntry
 	for {
@@ -59,22 +59,23 @@ type before struct {
 	revision uint64
 	hash     [sha256.Size]byte
 	won      bool
-	counts   string // its attributions, as a DealEvent with nothing else; empty when there are none
+	counts   string // its attributions and unduplicated, as a DealEvent with nothing else; empty when there are none
 }
 
-func (b before) attributions() []*dealregv1.Attribution {
+// counted is an event with nothing but the attributions and the unduplicated.
+func (b before) counted() *dealregv1.DealEvent {
 	var m dealregv1.DealEvent
 	if b.counts == "" || proto.Unmarshal([]byte(b.counts), &m) != nil {
 		return nil
 	}
-	return m.GetAttributions()
+	return &m
 }
 
-func remember(list []*dealregv1.Attribution) string {
-	if len(list) == 0 {
+func remember(event *dealregv1.DealEvent) string {
+	if len(event.GetAttributions()) == 0 && event.GetUnduplicated() == nil {
 		return ""
 	}
-	b, err := proto.Marshal(&dealregv1.DealEvent{Attributions: list})
+	b, err := proto.Marshal(&dealregv1.DealEvent{Attributions: event.GetAttributions(), Unduplicated: event.GetUnduplicated()})
 	if err != nil { // only text that is no UTF-8 could do this, and what was just decoded has none
 		return ""
 	}
@@ -115,7 +116,11 @@ func (f *fold) entry(entry *dealregv1.LogEntry) error {
 	for _, x := range checkDeal(&event, last.won) {
 		f.report(sequence, id, x)
 	}
-	for _, x := range f.checkAttributions(&event) {
+	faults := f.checkAttributions(&event)
+	if len(faults) == 0 { // else what is wrong would follow from them
+		faults = checkUnduplicated(&event)
+	}
+	for _, x := range faults {
 		f.report(sequence, id, x)
 	}
 	f.count(id, &event, payload)
@@ -125,14 +130,10 @@ func (f *fold) entry(entry *dealregv1.LogEntry) error {
 // count takes back what the deal counted for before and adds what it counts for now.
 func (f *fold) count(id ID, event *dealregv1.DealEvent, payload []byte) {
 	last := f.deals[id]
-	next := before{revision: event.GetRevision(), hash: sha256.Sum256(payload), counts: remember(event.GetAttributions())}
+	next := before{revision: event.GetRevision(), hash: sha256.Sum256(payload), counts: remember(event)}
 	next.won = event.GetDeal().GetStatus() == dealregv1.Status_STATUS_WON
-	for _, a := range last.attributions() {
-		f.ledger.post(a, -1)
-	}
-	for _, a := range event.GetAttributions() {
-		f.ledger.post(a, 1)
-	}
+	f.ledger.post(last.counted(), -1)
+	f.ledger.post(event, 1)
 	if last.won {
 		f.ledger.Won--
 	}

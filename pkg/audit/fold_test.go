@@ -51,6 +51,10 @@ func TestFold_CountsASoundLogWithoutFindings(t *testing.T) {
 		{associationX, 2026, audit.ByMonth, []string{"20513 103075 103075 3 0", "20666 0 0 0 1"}},
 		{associationY, 2025, audit.ByTotal, []string{"129620 129620 1 0"}},
 		{associationY, 2026, audit.ByChapter, []string{"Y 5000 5000 1 0"}},
+		{audit.ID{}, 2025, audit.ByTotal, []string{"1000 0 1 0"}},
+		{audit.ID{}, 2026, audit.ByTotal, []string{"103075 103075 3 1"}},
+		{audit.ID{}, 2026, audit.ByMonth, []string{"20513 103075 103075 3 0", "20666 0 0 0 1"}},
+		{audit.ID{}, 2026, audit.ByPair, nil},
 	} {
 		items := ledger.Items(c.association, c.year, c.by)
 		var got []string
@@ -159,16 +163,42 @@ func TestFold_NamesExactlyWhatIsBroken(t *testing.T) {
 			a := firstOf(e)
 			a.AmountMinor, a.Pairs[0].AmountMinor, a.Chapters[0].AmountMinor = 50, 50, 24
 		}},
-		"a wrong pair amount":           {at: 2, want: audit.CheckPairs, event: func(e *event) { firstOf(e).Pairs[0].AmountMinor++ }},
-		"a unit moved between pairs":    {at: wonTwo, want: audit.CheckPairs, event: func(e *event) { firstOf(e).Pairs[0].AmountMinor++; firstOf(e).Pairs[1].AmountMinor-- }},
-		"a pair left out":               {at: wonTwo, want: audit.CheckPairs, event: func(e *event) { firstOf(e).Pairs = firstOf(e).Pairs[:2] }},
-		"a pair twice":                  {at: wonTwo, want: audit.CheckPairs, event: func(e *event) { firstOf(e).Pairs[1] = firstOf(e).Pairs[0] }},
-		"a pair of one group":           {at: 2, want: audit.CheckPairs, event: func(e *event) { e.Deal.Terms.Parties[0].GroupId = companyB[:] }},
-		"no pair":                       {at: 2, want: audit.CheckPairs, event: func(e *event) { firstOf(e).Pairs = nil }},
-		"a pair with a stranger":        {at: 2, want: audit.CheckPairs, event: func(e *event) { firstOf(e).Pairs[0].CompanyB = companyC[:] }},
-		"a wrong chapter sum":           {at: wonTwo, want: audit.CheckChapters, event: func(e *event) { firstOf(e).Chapters[0].AmountMinor++ }},
-		"a unit moved between chapters": {at: wonTwo, want: audit.CheckChapters, event: func(e *event) { firstOf(e).Chapters[0].AmountMinor++; firstOf(e).Chapters[1].AmountMinor-- }},
-		"a chapter twice":               {at: wonTwo, want: audit.CheckChapters, event: func(e *event) { firstOf(e).Chapters[1].ChapterId = chapter1[:] }},
+		"a wrong pair amount":                     {at: 2, want: audit.CheckPairs, event: func(e *event) { firstOf(e).Pairs[0].AmountMinor++ }},
+		"a unit moved between pairs":              {at: wonTwo, want: audit.CheckPairs, event: func(e *event) { firstOf(e).Pairs[0].AmountMinor++; firstOf(e).Pairs[1].AmountMinor-- }},
+		"a pair left out":                         {at: wonTwo, want: audit.CheckPairs, event: func(e *event) { firstOf(e).Pairs = firstOf(e).Pairs[:2] }},
+		"a pair twice":                            {at: wonTwo, want: audit.CheckPairs, event: func(e *event) { firstOf(e).Pairs[1] = firstOf(e).Pairs[0] }},
+		"a pair of one group":                     {at: 2, want: audit.CheckPairs, event: func(e *event) { e.Deal.Terms.Parties[0].GroupId = companyB[:] }},
+		"no pair":                                 {at: 2, want: audit.CheckPairs, event: func(e *event) { firstOf(e).Pairs = nil }},
+		"a pair with a stranger":                  {at: 2, want: audit.CheckPairs, event: func(e *event) { firstOf(e).Pairs[0].CompanyB = companyC[:] }},
+		"a wrong chapter sum":                     {at: wonTwo, want: audit.CheckChapters, event: func(e *event) { firstOf(e).Chapters[0].AmountMinor++ }},
+		"a unit moved between chapters":           {at: wonTwo, want: audit.CheckChapters, event: func(e *event) { firstOf(e).Chapters[0].AmountMinor++; firstOf(e).Chapters[1].AmountMinor-- }},
+		"a chapter twice":                         {at: wonTwo, want: audit.CheckChapters, event: func(e *event) { firstOf(e).Chapters[1].ChapterId = chapter1[:] }},
+		"unduplicated left out":                   {at: wonTwo, want: audit.CheckUnduplicated, event: func(e *event) { e.Unduplicated = nil }},
+		"unduplicated in an association":          {at: wonTwo, want: audit.CheckUnduplicated, event: func(e *event) { e.Unduplicated.AssociationId = associationX[:] }},
+		"unduplicated with pairs":                 {at: wonTwo, want: audit.CheckUnduplicated, event: func(e *event) { e.Unduplicated.Pairs = firstOf(e).Pairs }},
+		"unduplicated with chapters":              {at: wonTwo, want: audit.CheckUnduplicated, event: func(e *event) { e.Unduplicated.Chapters = firstOf(e).Chapters }},
+		"unduplicated in yen":                     {at: wonTwo, want: audit.CheckCurrency, event: func(e *event) { e.Unduplicated.Currency = "JPY" }},
+		"unduplicated in another month":           {at: wonTwo, want: audit.CheckMonth, event: func(e *event) { e.Unduplicated.Month = november1 }},
+		"unduplicated in an association's year":   {at: wonTwo, want: audit.CheckYear, event: func(e *event) { e.Unduplicated.Year = 2025 }},
+		"unduplicated of a cent more":             {at: wonTwo, want: audit.CheckUnduplicated, event: func(e *event) { e.Unduplicated.AmountMinor++ }},
+		"a share counted twice":                   {at: wonTwo, want: audit.CheckUnduplicated, event: func(e *event) { e.Unduplicated.AmountMinor += 44012 }},
+		"a share that does not count":             {at: wonTwo, want: audit.CheckUnduplicated, event: func(e *event) { e.Unduplicated.AmountMinor -= 17604 }},
+		"unduplicated without a rate":             {at: wonTwo, want: audit.CheckRate, event: func(e *event) { e.Unduplicated.Rate = nil }},
+		"unduplicated at an old rate":             {at: wonTwo, want: audit.CheckRate, event: func(e *event) { e.Unduplicated.Rate.Date = march15 - 8 }},
+		"unduplicated at another rate":            {at: wonTwo, want: audit.CheckUnduplicated, event: func(e *event) { e.Unduplicated.Rate.FromPerEur = "1.136" }},
+		"unduplicated at a needless rate":         {at: 2, want: audit.CheckRate, event: func(e *event) { withRate(e.Unduplicated, "EUR", "1", "1") }},
+		"unduplicated by another's word":          {at: wonTwo, want: audit.CheckEvidence, event: func(e *event) { e.Unduplicated.Evidence = 0 }},
+		"unduplicated of a duplicate":             {at: lastOfAll, want: audit.CheckWithheld, event: func(e *event) { e.Unduplicated.Withheld = 0 }},
+		"unduplicated and a duplicate":            {at: wonTwo, want: audit.CheckWithheld, event: func(e *event) { withheld(e.Unduplicated, 2) }},
+		"unduplicated unconverted in euros":       {at: 2, want: audit.CheckWithheld, event: func(e *event) { withheld(e.Unduplicated, 1) }},
+		"unduplicated withheld and counted":       {at: wonThree, want: audit.CheckWithheld, event: func(e *event) { e.Unduplicated.AmountMinor = 1 }},
+		"unduplicated of a deal that is not won":  {at: 1, want: audit.CheckUnduplicated, event: func(e *event) { e.Unduplicated = inX(2026, march1, 0) }},
+		"unduplicated before left out":            {at: lastOfSix, want: audit.CheckReplaces, event: func(e *event) { e.UnduplicatedReplaces = nil }},
+		"unduplicated before of another amount":   {at: lastOfSix, want: audit.CheckReplaces, event: func(e *event) { e.UnduplicatedReplaces = inX(2026, march1, 99) }},
+		"unduplicated before the first that does": {at: wonTwo, want: audit.CheckReplaces, event: func(e *event) { e.UnduplicatedReplaces = e.Unduplicated }},
+		"an association without a number": {at: wonTwo, want: audit.CheckAssociation, event: func(e *event) {
+			firstOf(e).AssociationId = make([]byte, 16)
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -198,11 +228,52 @@ func TestFold_NamesExactlyWhatIsBroken(t *testing.T) {
 	}
 }
 
+// A and B are members of X, B and C of Y: no association counts all of the deal, together they count each share once.
+func TestFold_CountsEachShareOnceOfThoseWhoCountSomewhere(t *testing.T) {
+	t.Parallel()
+	inBoth := func(kind dealregv1.Withheld, unduplicated int64) *event {
+		y := inX(2025, march1, 0)
+		y.AssociationId, y.Currency = associationY[:], "JPY"
+		if y.Withheld = kind; kind == 0 {
+			y.AmountMinor = 8000 // 50.00 EUR at 160 for one
+			withPairs(withChapters(y, chapterY, 8000), companyB, companyC, 8000)
+			withRate(y, "EUR", "1", "160")
+		}
+		return together(won(1, terms(10000, "EUR", march15, companyA, 5000, companyB, 3000, companyC, 2000),
+			withPairs(withChapters(inX(2026, march1, 8000), chapter1, 8000), companyA, companyB, 8000), y),
+			inX(2026, march1, unduplicated))
+	}
+	const unconverted, duplicate = dealregv1.Withheld_WITHHELD_UNCONVERTED, dealregv1.Withheld_WITHHELD_DUPLICATE
+	for _, c := range []struct {
+		kind         dealregv1.Withheld // of what counts in Y
+		unduplicated int64
+		sound        bool
+	}{
+		{0, 10000, true}, // not the 130.00 of both associations
+		{0, 13000, false},
+		{0, 8000, false},
+		{unconverted, 8000, true}, // nothing in the event names the members of Y: C may be one
+		{unconverted, 10000, true},
+		{unconverted, 9000, false},
+		{unconverted, 7000, false},
+		{duplicate, 8000, true},
+		{duplicate, 10000, false},
+	} {
+		ledger := mustFold(t, send(t, store(t, link([]*event{inBoth(c.kind, c.unduplicated)}))))
+		if c.sound != (ledger.FindingCount == 0) || !c.sound && ledger.Findings[0].Check != audit.CheckUnduplicated {
+			t.Errorf("%d with %s: %v", c.unduplicated, c.kind, ledger.Findings)
+		}
+		if total := ledger.Total(audit.ID{}, 2026); total.Amount.Int64() != c.unduplicated || total.Deals != 1 {
+			t.Errorf("%d with %s: the total is %+v", c.unduplicated, c.kind, total)
+		}
+	}
+}
+
 // relink lets the next event of a changed one replace what that one now says.
 func relink(events []*event, changed int) {
 	for _, e := range events[changed+1:] {
 		if bytes.Equal(e.GetDealId(), events[changed].GetDealId()) {
-			e.Replaces = events[changed].GetAttributions()
+			e.Replaces, e.UnduplicatedReplaces = events[changed].GetAttributions(), events[changed].GetUnduplicated()
 			return
 		}
 	}

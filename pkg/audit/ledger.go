@@ -17,8 +17,13 @@ const (
 	ByMonth   By = "month"
 )
 
-// cuts are all ways to cut a year.
-var cuts = []By{ByTotal, ByChapter, ByPair, ByMonth}
+// cutsOf are all ways to cut a year of the association, or of all together.
+func cutsOf(of ID) []By {
+	if of.isAll() {
+		return []By{ByTotal, ByMonth}
+	}
+	return []By{ByTotal, ByChapter, ByPair, ByMonth}
+}
 
 // Item is one part of a year. Only the fields of the way in which it was cut are set.
 type Item struct {
@@ -38,7 +43,8 @@ type Sums struct {
 // maxFindings is how many findings a Ledger keeps; it counts them all.
 const maxFindings = 100
 
-// Ledger is what the log says.
+// Ledger is what the log says. In place of an association's id the zero ID stands for all associations together, each
+// share counted once: in EUR, by calendar years, and only ByTotal and ByMonth.
 type Ledger struct {
 	LastSequence uint64 // of the last event; 0 for an empty log
 	Events       int64
@@ -51,14 +57,33 @@ type Ledger struct {
 
 	lastYear     int // calendar year in which the last event happened
 	associations map[ID]*association
+	all          *association
 }
 
-// association is what the log shows of one.
+// allCurrency is that in which all associations together are counted.
+const allCurrency = "EUR"
+
+// isAll tells whether the ID stands for no association but for all together.
+func (id ID) isAll() bool { return id == ID{} }
+
+// association is what the log shows of one, or of all together.
 type association struct {
 	currency          string
 	earliest, latest  int // months, between which the first month of its years must lie
 	firstYear, toYear int // the years with any attribution, also one that was taken back
 	figures           map[figureKey]*Sums
+}
+
+func newAssociation(currency string) *association {
+	return &association{currency: currency, earliest: 1, latest: 12, figures: map[figureKey]*Sums{}}
+}
+
+// of is nil for an association that the log does not show.
+func (l *Ledger) of(id ID) *association {
+	if id.isAll() {
+		return l.all
+	}
+	return l.associations[id]
 }
 
 type figureKey struct {
@@ -78,7 +103,7 @@ func (l *Ledger) Associations() []ID {
 
 // Currency is the association's reporting currency, empty when the log does not show it.
 func (l *Ledger) Currency(of ID) string {
-	if a := l.associations[of]; a != nil {
+	if a := l.of(of); a != nil {
 		return a.currency
 	}
 	return ""
@@ -87,7 +112,7 @@ func (l *Ledger) Currency(of ID) string {
 // Items cuts an association's year. Items that add up to nothing are left out.
 func (l *Ledger) Items(of ID, year int, by By) map[Item]Sums {
 	items := map[Item]Sums{}
-	a := l.associations[of]
+	a := l.of(of)
 	if a == nil {
 		return items
 	}
@@ -101,7 +126,7 @@ func (l *Ledger) Items(of ID, year int, by By) map[Item]Sums {
 
 // Total is what an association's year adds up to.
 func (l *Ledger) Total(of ID, year int) Sums {
-	if a := l.associations[of]; a != nil {
+	if a := l.of(of); a != nil {
 		if s := a.figures[figureKey{year: year, by: ByTotal}]; s != nil {
 			return *s
 		}
@@ -111,7 +136,7 @@ func (l *Ledger) Total(of ID, year int) Sums {
 
 // Years is the range of years in which a deal ever counted for the association; false when there is none.
 func (l *Ledger) Years(of ID) (first, last int, ok bool) {
-	a := l.associations[of]
+	a := l.of(of)
 	if a == nil || len(a.figures) == 0 {
 		return 0, 0, false
 	}
@@ -124,13 +149,23 @@ func (s *Sums) isZero() bool {
 	return s.Amount.Sign() == 0 && s.AttestedByParties.Sign() == 0 && s.Deals == 0 && s.Unconverted == 0
 }
 
-// post adds one attribution as the log states it, or takes it back when sign is -1. One that cannot be placed (no
-// association, a currency that is not the association's, a year without end) has its finding and counts nowhere.
-func (l *Ledger) post(m *dealregv1.Attribution, sign int64) {
-	id, ok := toID(m.GetAssociationId())
-	a := l.associations[id]
+// post adds what the event's deal counts for, as the log states it, or takes it back when sign is -1.
+func (l *Ledger) post(event *dealregv1.DealEvent, sign int64) {
+	for _, m := range event.GetAttributions() {
+		if id, ok := toID(m.GetAssociationId()); ok && !id.isAll() && l.associations[id] != nil {
+			l.associations[id].post(m, sign)
+		}
+	}
+	if m := event.GetUnduplicated(); m != nil {
+		l.all.post(m, sign)
+	}
+}
+
+// post adds one attribution. One that cannot be placed (a currency that is not the association's, a year without end)
+// has its finding and counts nowhere.
+func (a *association) post(m *dealregv1.Attribution, sign int64) {
 	year := int(m.GetYear())
-	if !ok || a == nil || a.currency != m.GetCurrency() || year < minYear || year > maxYear {
+	if a.currency != m.GetCurrency() || year < minYear || year > maxYear {
 		return
 	}
 	if len(a.figures) == 0 {

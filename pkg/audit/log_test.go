@@ -60,6 +60,19 @@ func won(n byte, t *dealregv1.Terms, attributions ...*attribution) *event {
 	return e
 }
 
+// together gives the event what its deal counts for in all associations together.
+func together(e *event, unduplicated *attribution) *event {
+	unduplicated.AssociationId = nil
+	unduplicated.Evidence = e.GetDeal().GetEvidence()
+	e.Unduplicated = unduplicated
+	return e
+}
+
+func withheld(a *attribution, why dealregv1.Withheld) *attribution {
+	a.Withheld = why
+	return a
+}
+
 func newEvent(n byte, kind dealregv1.EventType, status dealregv1.Status, version uint32, t *dealregv1.Terms) *event {
 	id := deal(n)
 	e := &event{
@@ -114,6 +127,7 @@ func withRate(a *attribution, from, fromPerEUR, toPerEUR string) *attribution {
 // Positions in soundEvents, for the tests that break one.
 const (
 	wonTwo    = 3 // three parties, converted, in two associations
+	wonThree  = 5 // unconverted in one association
 	lastOfSix = 12
 	lastOfAll = 14
 )
@@ -130,35 +144,38 @@ func soundEvents() []*event {
 	imported.Deal.Standings, imported.Deal.ImportedBy = nil, associationX[:]
 	imported.Deal.Evidence = dealregv1.Evidence_EVIDENCE_REGISTRAR
 	imported.Attributions[0].Evidence = dealregv1.Evidence_EVIDENCE_REGISTRAR
-	unconverted := inX(2026, august1, 0)
-	unconverted.Withheld = dealregv1.Withheld_WITHHELD_UNCONVERTED
-	duplicate := inX(2026, march1, 0)
-	duplicate.Withheld = dealregv1.Withheld_WITHHELD_DUPLICATE
+	const unconverted, duplicate = dealregv1.Withheld_WITHHELD_UNCONVERTED, dealregv1.Withheld_WITHHELD_DUPLICATE
 	halves := func(amount int) *attribution {
 		return withPairs(withChapters(inX(2026, march1, int64(amount)), chapter1, amount/2, chapter2, amount/2), companyA, companyB, amount)
 	}
 	return []*event{
 		registered(1),
 		registered(2),
-		won(1, terms(15001, "EUR", march15, companyA, 10001, companyB, 5000),
+		together(won(1, terms(15001, "EUR", march15, companyA, 10001, companyB, 5000),
 			withPairs(withChapters(inX(2026, march1, 15001), chapter1, 10001, chapter2, 5000), companyA, companyB, 15001)),
+			inX(2026, march1, 15001)),
 		// 1000.01 / 1.136072 = 880.2347: 44012 + 26407 + 17604; in JPY, where C is no member, 81013 + 48607 of 162025.
-		won(2, terms(100001, "USD", march15, companyC, 20000, companyA, 50001, companyB, 30000),
+		// Together A, B and C count once.
+		together(won(2, terms(100001, "USD", march15, companyC, 20000, companyA, 50001, companyB, 30000),
 			withRate(withPairs(withChapters(inX(2026, march1, 88023), chapter1, 61616, chapter2, 26407),
 				companyA, companyB, 35210, companyA, companyC, 30808, companyB, companyC, 22005), "USD", "1.136072", "1"),
 			withRate(inY(2025, march1, 129620), "USD", "1.136072", "184.07")),
+			withRate(inX(2026, march1, 88023), "USD", "1.136072", "1")),
 		registered(3),
-		won(3, terms(5000, "JPY", august3, companyA, 3000, companyB, 2000), unconverted, inY(2026, august1, 5000)),
-		imported,
+		together(won(3, terms(5000, "JPY", august3, companyA, 3000, companyB, 2000),
+			withheld(inX(2026, august1, 0), unconverted), inY(2026, august1, 5000)),
+			withheld(inX(2026, august1, 0), unconverted)),
+		together(imported, inX(2025, november1, 1000)),
 		registered(5),
-		won(5, terms(9998, "EUR", march15, companyA, 4999, companyB, 4999), halves(9998)),
+		together(won(5, terms(9998, "EUR", march15, companyA, 4999, companyB, 4999), halves(9998)), inX(2026, march1, 9998)),
 		newEvent(5, dealregv1.EventType_EVENT_TYPE_VOIDED, dealregv1.Status_STATUS_VOID, 1,
 			terms(9998, "EUR", march15, companyA, 4999, companyB, 4999)),
 		registered(6),
-		won(6, terms(100, "EUR", march15, companyA, 50, companyB, 50), halves(100)),
-		six,
+		together(won(6, terms(100, "EUR", march15, companyA, 50, companyB, 50), halves(100)), inX(2026, march1, 100)),
+		together(six, withRate(inX(2026, march1, 51), "USD", "2", "1")),
 		registered(7),
-		won(7, terms(700, "EUR", march15, companyA, 350, companyB, 350), duplicate),
+		together(won(7, terms(700, "EUR", march15, companyA, 350, companyB, 350), withheld(inX(2026, march1, 0), duplicate)),
+			withheld(inX(2026, march1, 0), duplicate)),
 	}
 }
 
@@ -168,6 +185,7 @@ func link(events []*event) []*event {
 	for _, e := range events {
 		before := last[string(e.GetDealId())]
 		e.Revision, e.Replaces = before.GetRevision()+1, before.GetAttributions()
+		e.UnduplicatedReplaces = before.GetUnduplicated()
 		last[string(e.GetDealId())] = e
 	}
 	return events

@@ -36,7 +36,11 @@ func (r Report) Print(w io.Writer) error {
 	l, c := r.Ledger, r.Comparison
 	fmt.Fprintf(&b, "log       %d events of %d deals, %d of them won, %d bytes, up to sequence %d\n",
 		l.Events, l.Deals, l.Won, l.Bytes, l.LastSequence)
-	fmt.Fprintf(&b, "reports   %d figures of %d years of %d associations\n", c.Figures, c.Years, c.Associations)
+	together := ""
+	if c.Together {
+		together = ", and of all together"
+	}
+	fmt.Fprintf(&b, "reports   %d figures of %d years of %d associations%s\n", c.Figures, c.Years, c.Associations, together)
 	if r.Duration > 0 {
 		fmt.Fprintf(&b, "took      %s\n", r.Duration.Round(time.Millisecond))
 	}

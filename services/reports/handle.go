@@ -43,6 +43,19 @@ type VolumeReport struct {
 	AssociationID deal.ID        `json:"association_id"`
 	Year          int            `json:"year" doc:"The association's year, by the calendar year in which it starts"`
 	Currency      money.Currency `json:"currency" doc:"The association's reporting currency"`
+	Figures
+}
+
+// TogetherReport is a calendar year of all associations together. It stands beside their reports, which are never added.
+type TogetherReport struct {
+	Scope    string         `json:"scope" enum:"all associations, unduplicated"`
+	Year     int            `json:"year" doc:"The calendar year of won_on"`
+	Currency money.Currency `json:"currency" enum:"EUR"`
+	Figures
+}
+
+// Figures are what a year adds up to.
+type Figures struct {
 	AsOf
 	Total        Sums         `json:"total"`
 	PreviousYear Sums         `json:"previous_year" doc:"The whole year before, with the same events"`
@@ -84,6 +97,12 @@ func (s *Service) associationRoutes(api huma.API) {
 		Summary:     "What an association's won deals of a year add up to",
 		Description: "For its registrar, its auditor and the operator; for its board when the association's disclosure is open.",
 	}, s.associationVolume)
+	huma.Register(api, huma.Operation{
+		OperationID: "get-volume", Method: http.MethodGet, Path: "/v1/volume", Tags: []string{"Reports"},
+		Summary: "What won deals of a calendar year add up to in all associations, each share once",
+		Description: "In EUR. A share counts once, however many associations its party belongs to, so this is not the sum of their " +
+			"reports. For the operator and an auditor of all associations.",
+	}, s.volume)
 }
 
 func (s *Service) companyRoutes(api huma.API) {
@@ -117,9 +136,8 @@ func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*stru
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.cfg.Warehouse.Volume(ctx, warehouse.VolumeQuery{
-		Association: in.ID, Year: in.Year, By: in.By, UpTo: asOf.AsOfSequence,
-	})
+	q := warehouse.VolumeQuery{Association: in.ID, Year: in.Year, By: in.By, UpTo: asOf.AsOfSequence}
+	v, err := s.cfg.Warehouse.Volume(ctx, q)
 	if err != nil {
 		return nil, unanswered(err)
 	}
@@ -130,17 +148,51 @@ func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*stru
 	if !currency.Known() {
 		return nil, httpapi.Internal(fmt.Errorf("association %s has no known currency", in.ID))
 	}
-	report := VolumeReport{
-		AssociationID: in.ID, Year: in.Year, Currency: currency, AsOf: asOf,
-		Total: showSums(v.Total, currency), PreviousYear: showSums(v.PreviousYear, currency), Items: []VolumeItem{},
+	return &struct{ Body VolumeReport }{VolumeReport{
+		AssociationID: in.ID, Year: in.Year, Currency: currency,
+		Figures: s.figures(q, v, asOf, currency, time.Month(association.YearStartsIn)),
+	}}, nil
+}
+
+func (s *Service) figures(q warehouse.VolumeQuery, v warehouse.Volume, asOf AsOf, currency money.Currency, startsIn time.Month) Figures {
+	f := Figures{
+		AsOf: asOf, Total: showSums(v.Total, currency), PreviousYear: showSums(v.PreviousYear, currency), Items: []VolumeItem{},
 	}
-	if in.By == warehouse.ByMonth {
-		v.Items = wholeYear(v.Items, in.Year, time.Month(association.YearStartsIn))
+	if q.By == warehouse.ByMonth {
+		v.Items = wholeYear(v.Items, q.Year, startsIn)
 	}
 	for _, item := range v.Items {
-		report.Items = append(report.Items, s.showItem(in.By, item, currency))
+		f.Items = append(f.Items, s.showItem(q.By, item, currency))
 	}
-	return &struct{ Body VolumeReport }{report}, nil
+	return f
+}
+
+type togetherInput struct {
+	Year         int          `query:"year" required:"true" minimum:"1899" maximum:"2300" doc:"The calendar year"`
+	By           warehouse.By `query:"by" enum:"total,month" default:"total" doc:"What divides the total into items"`
+	AsOfSequence uint64       `query:"as_of_sequence" doc:"Include the events of the log up to this one; all that are there when left out"`
+}
+
+// volume is the report of all associations together, which the warehouse holds as that of the zero id.
+func (s *Service) volume(ctx context.Context, in *togetherInput) (*struct{ Body TogetherReport }, error) {
+	if !httpapi.Caller(ctx).IsAuditorOf(deal.ID{}) {
+		return nil, httpapi.NotFound()
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	asOf, err := s.asOf(ctx, in.AsOfSequence)
+	if err != nil {
+		return nil, err
+	}
+	q := warehouse.VolumeQuery{Year: in.Year, By: in.By, UpTo: asOf.AsOfSequence}
+	v, err := s.cfg.Warehouse.Volume(ctx, q)
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	return &struct{ Body TogetherReport }{TogetherReport{
+		Scope: "all associations, unduplicated", Year: in.Year, Currency: money.EUR,
+		Figures: s.figures(q, v, asOf, money.EUR, time.January),
+	}}, nil
 }
 
 // maySee lets in who works for the association, and its board where members agreed that it sees everything.

@@ -257,6 +257,50 @@ func TestVolume_IsNotThereForThoseWhoMayNotSeeIt(t *testing.T) {
 	}
 }
 
+func TestVolume_OfAllTogetherCountsEachShareOnce(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, warehousetest.New(t))
+	inBoth := won(31, open, "JPY", 160_00)
+	inBoth.Attributions = append(inBoth.Attributions, won(31, guarded, "EUR", 100_00).Attributions...)
+	inBoth.Unduplicated = &dealregv1.Attribution{
+		Year: 2026, Month: int32(calendar.New(2026, 8, 1)), Currency: "EUR", AmountMinor: 100_00, Evidence: dealregv1.Evidence_EVIDENCE_PARTIES,
+	}
+	waiting := won(32, guarded, "EUR", 500)
+	waiting.Unduplicated = &dealregv1.Attribution{
+		Year: 2026, Month: int32(calendar.New(2026, 8, 1)), Currency: "EUR", Withheld: dealregv1.Withheld_WITHHELD_UNCONVERTED,
+	}
+	s.store(inBoth, waiting)
+	got := read[reports.TogetherReport](s, "auditor of all", "/v1/volume?year=2026&by=month")
+	want := reports.Sums{Amount: "100.00", Deals: 1, AttestedByParties: "100.00", UnconvertedDeals: 1}
+	if got.Total != want || got.Scope != "all associations, unduplicated" || got.Currency != "EUR" || got.Year != 2026 || got.AsOfSequence != 2 {
+		t.Errorf("got %+v", got)
+	}
+	if len(got.Items) != 12 || got.Items[0].Month != "2026-01" || got.Items[7].Sums != want || got.Items[8].Amount != "0.00" {
+		t.Errorf("got %+v", got.Items)
+	}
+	next := read[reports.TogetherReport](s, "operator", "/v1/volume?year=2027&as_of_sequence=1")
+	if next.Total.Amount != "0.00" || next.PreviousYear.UnconvertedDeals != 0 || next.PreviousYear.Deals != 1 || next.Items == nil {
+		t.Errorf("got %+v", next)
+	}
+	if answer := s.get("operator", "/v1/volume?year=2026"); strings.Contains(answer.Body.String(), "association_id") {
+		t.Error(answer.Body)
+	}
+	for caller := range callers {
+		code, wanted := s.get(caller, "/v1/volume?year=2026").Code, http.StatusNotFound
+		if caller == "operator" || caller == "auditor of all" {
+			wanted = http.StatusOK
+		}
+		if code != wanted {
+			t.Errorf("%s: %d", caller, code)
+		}
+	}
+	for _, query := range []string{"", "?year=2026&by=pair", "?year=2026&by=chapter"} {
+		if code := s.get("operator", "/v1/volume"+query).Code; code != http.StatusUnprocessableEntity {
+			t.Errorf("%q: %d", query, code)
+		}
+	}
+}
+
 func TestCompanyVolume_IsForTheCompanyAlone(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, warehousetest.New(t))
