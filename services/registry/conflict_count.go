@@ -27,6 +27,7 @@ func (s *Service) vouch(ctx context.Context, e deal.Event, before *stream.Stored
 	}
 	if len(claimed) > 0 {
 		v.Attributions = volume.WithholdDuplicates(v.Attributions, claimed)
+		v.Unduplicated = unduplicated(s.cfg.Roster, v)
 	}
 	return v, nil
 }
