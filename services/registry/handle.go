@@ -14,8 +14,9 @@ func (s *Service) Routes(api huma.API) {
 	const one = "/v1/deals/{id}"
 	huma.Register(api, operation(http.MethodPost, "/v1/deals", "register-deal", "Register a joint deal", http.StatusCreated,
 		http.StatusForbidden, http.StatusConflict), s.register)
-	huma.Register(api, operation(http.MethodGet, "/v1/deals", "list-deals", "List deals, the newest change first", 0,
-		http.StatusNotFound), s.list)
+	list := operation(http.MethodGet, "/v1/deals", "list-deals", "List deals, the newest change first", 0, http.StatusNotFound)
+	list.Description = aboutList
+	huma.Register(api, list, s.list)
 	huma.Register(api, operation(http.MethodGet, one, "get-deal", "Read a deal", 0), s.get)
 	huma.Register(api, operation(http.MethodGet, one+"/events", "list-deal-events", "Read a deal's history", 0), s.events)
 	huma.Register(api, operation(http.MethodPatch, one, "edit-deal", "Change a deal's description, or its terms while it is pending or active", 0,

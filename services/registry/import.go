@@ -172,6 +172,9 @@ func (i *importer) create(ctx context.Context, in *importInput) (*accepted, erro
 			return &accepted{Location: importLocation(j.ID), Body: before.Import}, nil
 		}
 	}
+	if err := i.mayImport(j); err != nil {
+		return nil, err
+	}
 	if err := i.keep(ctx, j.ID, mapping, in.body, &j.BytesTotal); err != nil {
 		return nil, err
 	}
@@ -184,6 +187,14 @@ func (i *importer) create(ctx context.Context, in *importInput) (*accepted, erro
 	}
 	i.enqueue(j.ID)
 	return &accepted{Location: importLocation(j.ID), Body: j.Import}, nil
+}
+
+// mayImport refuses a company that may not register deals today. The error is a Problem.
+func (i *importer) mayImport(j job) error {
+	if j.CompanyID == nil {
+		return nil
+	}
+	return i.s.mayRegister(*j.CompanyID, i.s.today(j.actor()))
 }
 
 // readMap reads a map file's text; without one the columns have our own names.

@@ -152,6 +152,14 @@ func (f *fileFault) Unwrap() error { return f.err }
 
 // rows reads the file row by row and writes its deals in batches, with the rejected rows beside.
 func (i *importer) rows(ctx context.Context, j *job) error {
+	select { // an import that was cut off may begin before the directory is read
+	case <-i.s.cfg.Roster.Loaded():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := i.mayImport(*j); err != nil {
+		return &fileFault{err}
+	}
 	uploads, err := i.s.js.ObjectStore(ctx, stream.UploadsBucket)
 	if err != nil {
 		return fmt.Errorf("find the uploads: %w", err)

@@ -25,13 +25,14 @@ func (s *Service) get(ctx context.Context, in *dealInput) (*httpapi.Tagged[Deal]
 	if err != nil {
 		return nil, s.problem(in.ID, err)
 	}
-	if _, sees := actorOn(last, httpapi.Caller(ctx)); !sees {
+	actor, sees := actorOn(last, httpapi.Caller(ctx))
+	if !sees {
 		return nil, httpapi.NotFound()
 	}
 	if err := s.looked(ctx, "/v1/deals/{id}", last); err != nil {
 		return nil, err
 	}
-	return httpapi.WithTag(last.Deal.Revision, viewOf(last.Deal)), nil
+	return httpapi.WithTag(last.Deal.Revision, s.viewFor(last.Deal, actor)), nil
 }
 
 // HistoryEvent is one event of a deal as the API shows it.
@@ -42,8 +43,9 @@ type HistoryEvent struct {
 	Time     time.Time       `json:"time"`
 	Revision uint64          `json:"revision"`
 	Status   deal.Status     `json:"status"`
+	Summary  string          `json:"summary" doc:"What happened, in a sentence, with the actor's name of today" example:"Birch GmbH attested the final figures; the deal is won."`
 	Actor    HistoryActor    `json:"actor"`
-	Reason   string          `json:"reason,omitempty"`
+	Reason   string          `json:"reason,omitempty" doc:"That the actor gave"`
 	Changed  []HistoryChange `json:"changed" doc:"The fields of the deal that differ from the event before"`
 }
 
@@ -84,23 +86,25 @@ func (s *Service) events(ctx context.Context, in *dealInput) (*history, error) {
 	}
 	result := &history{}
 	result.Body.Items = []HistoryEvent{}
-	before := map[string]any{}
+	before, earlier := map[string]any{}, deal.Deal{}
 	for _, e := range all {
 		after, err := fields(e.Deal)
 		if err != nil {
 			return nil, err
 		}
 		if _, sees := actorOn(e, caller); sees {
-			result.Body.Items = append(result.Body.Items, historyEvent(e, changes(before, after)))
+			h := historyEvent(e, changes(before, after))
+			h.Summary = summary(e.Event.Event, earlier, who(s.cfg.Roster, e.By))
+			result.Body.Items = append(result.Body.Items, h)
 		}
-		before = after
+		before, earlier = after, e.Deal
 	}
 	return result, nil
 }
 
 func historyEvent(e stream.Stored, changed []HistoryChange) HistoryEvent {
 	h := HistoryEvent{
-		ID: e.ID(), Type: typeName(e.Type), Time: e.At, Revision: e.Deal.Revision, Status: e.Deal.Status, Changed: changed,
+		ID: e.ID(), Type: typeName(e.Type), Time: e.At, Revision: e.Deal.Revision, Status: e.Deal.Status, Reason: reasonOf(e.Event.Event), Changed: changed,
 	}
 	for _, t := range e.Includes {
 		h.Includes = append(h.Includes, typeName(t))

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"slices"
 	"time"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
@@ -36,6 +37,7 @@ type Deal struct {
 	Reason             string          `json:"reason,omitempty" doc:"Of the latest decline, loss, refusal, dispute or void"`
 	Replaces           *deal.ID        `json:"replaces,omitempty"`
 	Exclusions         []DealExclusion `json:"exclusions,omitempty"`
+	Moves              []deal.Move     `json:"moves,omitempty" doc:"What you may do with the deal now, as in POST /v1/deals/{id}/{move}, and edit for PATCH. Only when the deal is read: the answer to a change stays what it was when it is sent again"`
 }
 
 // Customer is the company that was won.
@@ -68,6 +70,32 @@ type Correction struct {
 type DealExclusion struct {
 	AssociationID deal.ID `json:"association_id"`
 	Reason        string  `json:"reason"`
+}
+
+// viewFor is the deal as it is read by one who acts on it.
+func (s *Service) viewFor(d deal.Deal, by deal.Actor) Deal {
+	v := viewOf(d)
+	v.Moves = movesNow(d, by, s.cfg.Now())
+	return v
+}
+
+// movesNow lists the moves that the actor may make: those of the table that the domain would not refuse as they stand,
+// such as a second acceptance. What a request says with a move is not known yet.
+func movesNow(d deal.Deal, by deal.Actor, at time.Time) []deal.Move {
+	return slices.DeleteFunc(deal.Moves(d, by), func(m deal.Move) bool {
+		switch m {
+		case deal.Edit, deal.Propose:
+			return false
+		case deal.Merge: // is decided with both deals in view
+			return true
+		case deal.Correct:
+			_, party := d.Party(by.Company)
+			return !party
+		default:
+			_, err := deal.Decide(d, deal.Command{Move: m, By: by, Reason: "-"}, at)
+			return err != nil
+		}
+	})
 }
 
 func viewOf(d deal.Deal) Deal {
