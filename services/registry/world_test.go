@@ -151,7 +151,8 @@ func (w *world) counts(association deal.ID, upTo uint64) warehouse.Sums {
 	return v.Total
 }
 
-// audited folds the log and compares its sums of 2026 with those of the warehouse, for the associations given.
+// audited folds the log and compares its sums of 2026 with those of the warehouse, for the associations given and for all
+// together.
 func (w *world) audited(upTo uint64, associations ...deal.ID) {
 	w.t.Helper()
 	log := w.send(w.operator, http.MethodGet, "/v1/log", nil)
@@ -159,7 +160,7 @@ func (w *world) audited(upTo uint64, associations ...deal.ID) {
 	if err != nil || ledger.FindingCount > 0 || ledger.LastSequence != upTo {
 		w.t.Fatalf("audit up to %d: %v, %+v", upTo, err, ledger)
 	}
-	for _, id := range associations {
+	for _, id := range append(associations, together) {
 		want, got := ledger.Total(audit.ID(id), 2026), w.counts(id, upTo)
 		if want.Amount.Cmp(got.Amount) != 0 || want.Deals != got.Deals || want.Unconverted != got.Unconverted {
 			w.t.Errorf("the log says %+v, the warehouse %+v", want, got)
