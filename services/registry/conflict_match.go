@@ -227,14 +227,17 @@ func (c *conflicts) look(ctx context.Context, latest map[deal.ID]subjectOf) erro
 	return nil
 }
 
-// projected waits until the warehouse holds the sequence.
+// projected waits until the warehouse holds the sequence. No question to the warehouse is broken off, here or in find: the
+// embedded engine may not survive a client that leaves while it is greeted.
 func (c *conflicts) projected(ctx context.Context, sequence uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, projectedWithin)
 	defer cancel()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 10*time.Millisecond, 500*time.Millisecond
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		checkpoint, err := c.s.cfg.Finder.Checkpoint(ctx)
+		unbroken, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
+		defer cancel()
+		checkpoint, err := c.s.cfg.Finder.Checkpoint(unbroken)
 		if err == nil && checkpoint.Sequence < sequence {
 			err = fmt.Errorf("the warehouse holds %d of %d events", checkpoint.Sequence, sequence)
 		}
@@ -247,7 +250,7 @@ func (c *conflicts) projected(ctx context.Context, sequence uint64) error {
 }
 
 func (c *conflicts) find(ctx context.Context, by deal.ID, deals []deal.Deal) ([]warehouse.Repeat, error) {
-	ctx, cancel := context.WithTimeout(ctx, findWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), findWithin)
 	defer cancel()
 	customers, domains, companies := map[string]bool{}, map[string]bool{}, map[deal.ID]bool{}
 	for _, d := range deals {
