@@ -12,7 +12,7 @@ import (
 )
 
 func numbered(i int) (id deal.ID) {
-	binary.BigEndian.PutUint64(id[:], uint64(i)+1) //nolint:gosec // small and positive
+	binary.BigEndian.PutUint64(id[:], uint64(i)+1)
 	return id
 }
 

@@ -76,7 +76,7 @@ func spell(key string, letters *strings.Replacer) spelling {
 // legalForms are words that say what kind of company it is and not which one.
 var legalForms = func() map[string]bool {
 	forms := map[string]bool{}
-	for _, form := range strings.Fields(`ab ag aps as asa bhd bv bvba co company corp corporation cv doo ehf eood gbr gesellschaft gmbh
+	for form := range strings.FieldsSeq(`ab ag aps as asa bhd bv bvba co company corp corporation cv doo ehf eood gbr gesellschaft gmbh
 		inc incorporated jsc kft kg kgaa kk lda limited limitada llc llp lp ltd ltda mbh nv ohg ood oy oyj plc pt pte pty pvt sa sarl
 		sas sasu sc sdn se sl slu sp spa sprl srl sro ug ulc`) {
 		forms[form] = true

@@ -115,8 +115,7 @@ func (r *Roster) saveUse(ctx context.Context, store *Store, key deal.ID, at time
 			return nil
 		}
 		_, err := store.put(ctx, KeyUse, key.String(), keyUse{At: at}, known.revision)
-		var conflict *ConflictError
-		if !errors.As(err, &conflict) {
+		if _, conflict := errors.AsType[*ConflictError](err); !conflict {
 			return err
 		}
 		if known.revision, err = store.get(ctx, KeyUse, key.String(), &known); err != nil {

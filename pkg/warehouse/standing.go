@@ -3,8 +3,9 @@ package warehouse
 import (
 	"slices"
 
-	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
 	"github.com/google/uuid"
+
+	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
 )
 
 // companyIDs gives the companies of the standings that the function chooses.
@@ -28,7 +29,7 @@ func joining(d *dealregv1.Deal, parties []uuid.UUID) []uuid.UUID {
 func waitsFor(d *dealregv1.Deal, parties []uuid.UUID) []uuid.UUID {
 	voids := slices.ContainsFunc(d.GetStandings(), (*dealregv1.Standing).GetVoids)
 	return companyIDs(d, func(s *dealregv1.Standing) bool {
-		switch d.GetStatus() {
+		switch d.GetStatus() { //nolint:exhaustive // in the others a deal waits for nobody
 		case dealregv1.Status_STATUS_PENDING:
 			return s.GetAcceptedAt() == nil
 		case dealregv1.Status_STATUS_CLOSING:

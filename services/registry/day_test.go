@@ -62,7 +62,8 @@ func TestList_ShowsWhatWaitsForTheCaller(t *testing.T) {
 	propose(accept(w.titled("closing", w.a, w.b)))
 	won := attest(propose(accept(w.titled("corrected", w.a, w.b))))
 	w.move(w.a, won, "correct", object{"value": euros("1000.00"), "parties": []object{
-		{"company_id": w.a, "role": "lead", "share": euros("800.00")}, {"company_id": w.b, "share": euros("100.00")},
+		{"company_id": w.a, "role": "lead", "share": euros("800.00")},
+		{"company_id": w.b, "share": euros("100.00")},
 		{"company_id": w.c, "share": euros("100.00")},
 	}}, http.StatusOK)
 	attest(propose(accept(w.titled("won", w.a, w.b))))

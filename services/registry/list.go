@@ -45,7 +45,7 @@ type dealList struct{ Body DealPage }
 // list answers GET /v1/deals: ClickHouse finds, the log says what the deals are. The newest change comes first.
 func (s *Service) list(ctx context.Context, in *listInput) (*dealList, error) {
 	caller := httpapi.Caller(ctx)
-	f, any, err := s.filter(caller, in)
+	f, some, err := s.filter(caller, in)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (s *Service) list(ctx context.Context, in *listInput) (*dealList, error) {
 		}
 	}
 	result := &dealList{Body: DealPage{Page: httpapi.NewList[Deal](nil, "").Body, AsOfSequence: cursor.AsOf()}}
-	if !any {
+	if !some {
 		return result, nil
 	}
 	ids, next, err := s.cfg.Finder.FindDeals(ctx, f, in.Limit, cursor)
@@ -98,7 +98,7 @@ func noFinder(err error) error {
 
 // filter makes the question to the warehouse: what was asked for, within what the caller sees. It is false when nothing
 // can be found. The error is a Problem.
-func (s *Service) filter(caller roster.Principal, in *listInput) (f warehouse.Filter, any bool, err error) {
+func (s *Service) filter(caller roster.Principal, in *listInput) (f warehouse.Filter, some bool, err error) {
 	f = warehouse.Filter{
 		Company: in.Company, Role: string(in.Role), Association: in.Association, Year: in.Year, UpdatedSince: in.UpdatedSince,
 		Customer: strings.TrimSpace(in.Customer), Words: strings.Fields(in.Query), After: in.After, Unconverted: in.Unconverted,
