@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,7 +43,10 @@ func newClient(url, key string) *client {
 func (c *client) as(key string) *client { return &client{url: c.url, key: key, http: c.http} }
 
 // problemError is a problem document that the system answered.
-type problemError struct{ httpapi.Problem }
+type problemError struct {
+	httpapi.Problem
+	retryAfter time.Duration
+}
 
 func (p *problemError) Error() string {
 	parts := []string{fmt.Sprintf("%d %s: %s", p.Status, p.Title, p.Detail)}
@@ -61,19 +65,25 @@ type call struct {
 	into         any // the answer's JSON; nil to drop it
 }
 
-// do sends the request, again while the system answers 503, for at most a minute. Only requests that may be repeated
-// are sent again: reads, and changes with an Idempotency-Key.
+// do sends the request, again while the system asks for that, for at most a minute. After 503 only requests that may be
+// repeated are sent again: reads, and changes with an Idempotency-Key. After 429 any is, since it was never begun.
 func (c *client) do(ctx context.Context, r call) (http.Header, error) {
 	deadline := time.Now().Add(time.Minute)
+	_, stream := r.body.(io.Reader)
+	repeatable := r.method == http.MethodGet || r.method == http.MethodPut || r.header["Idempotency-Key"] != ""
 	for {
 		header, err := c.once(ctx, r)
-		var problem *problemError
-		_, stream := r.body.(io.Reader)
-		again := r.method == http.MethodGet || r.method == http.MethodPut || r.header["Idempotency-Key"] != ""
-		if !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable || stream || !again || time.Now().After(deadline) {
+		problem, answered := errors.AsType[*problemError](err)
+		again := answered && !stream && time.Now().Before(deadline) &&
+			(problem.Status == http.StatusTooManyRequests || problem.Status == http.StatusServiceUnavailable && repeatable)
+		if !again {
 			return header, err
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		wait := 100 * time.Millisecond
+		if problem.Status == http.StatusTooManyRequests {
+			wait = max(wait, problem.retryAfter)
+		}
+		if err := pause(ctx, wait); err != nil {
 			return nil, err
 		}
 	}
@@ -132,6 +142,9 @@ func (c *client) send(ctx context.Context, r call) (*http.Response, error) {
 	problem := &problemError{}
 	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&problem.Problem); err != nil || problem.Status == 0 {
 		return nil, fmt.Errorf("%s %s: %s", r.method, r.path, response.Status)
+	}
+	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
+		problem.retryAfter = time.Duration(seconds) * time.Second
 	}
 	return nil, problem
 }
