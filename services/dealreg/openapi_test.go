@@ -377,7 +377,46 @@ func (w *world) deal(by *client, company string) {
 	post(w.operator, http.MethodPost, here+"/dispute", map[string]any{"reason": "contract"})
 	post(w.operator, http.MethodPost, here+"/dispute", map[string]any{"reason": "contract"})
 	post(w.operator, http.MethodPost, here+"/settle", map[string]any{})
+	body["external_ref"], body["expected_on"] = "C-2", "2030-01-01"
+	var other registry.Deal
+	_, err := by.do(w.t.Context(), call{
+		method: http.MethodPost, path: "/v1/deals", body: body, into: &other, header: map[string]string{"Idempotency-Key": "other"},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.ids["other"] = other.ID.String()
+	w.conflict(d.ID.String(), w.ids["other"])
 	post(by, http.MethodPost, here+"/withdraw", map[string]any{})
+}
+
+// conflict waits until the two deals are flagged and finds them distinct.
+func (w *world) conflict(deal, other string) {
+	w.t.Helper()
+	path := "/v1/deals/" + deal + "/conflicts"
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var list struct{ Items []registry.Conflict }
+		if _, err := w.operator.do(w.t.Context(), call{method: http.MethodGet, path: path, into: &list}); err != nil {
+			w.t.Fatal(err)
+		}
+		if len(list.Items) == 1 {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-w.t.Context().Done():
+			w.t.Fatal("the deals are never flagged")
+		}
+	}
+	_, err := w.operator.do(w.t.Context(), call{
+		method: http.MethodPost, path: path + "/" + other + "/decide", body: map[string]any{"decision": "distinct", "reason": "contract"},
+		header: map[string]string{"Idempotency-Key": "contract"},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // attempt is one request to an operation; sample makes one that is right in form.
