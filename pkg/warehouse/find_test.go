@@ -90,7 +90,7 @@ func TestFindWonOn_GivesDealsOfTheDaysThatNeedARate(t *testing.T) {
 	}
 	same(t, find(map[deal.ID]money.Currency{association: "EUR"}), []deal.ID{id(31), id(34)})
 	same(t, find(map[deal.ID]money.Currency{association: "USD"}), []deal.ID{id(31), id(32), id(34)}) // all together count in EUR
-	same(t, find(nil), []deal.ID{id(31), id(32), id(34)}) // an association that nobody knows yet
+	same(t, find(nil), []deal.ID{id(31), id(32), id(34)})                                            // an association that nobody knows yet
 }
 
 func TestFindWonBy_GivesWonDealsOfTheCompanies(t *testing.T) {

@@ -100,7 +100,7 @@ type demoWorld struct {
 	sequence     uint64 // the log's last sequence that an answer named
 }
 
-// demo fills the system through its API, prints the volume of each association, and says what to open. The same seed
+// demo fills the system through its API, prints the volume of each association and of all together, and says what to open. The same seed
 // gives the same deals; their days are counted back from now.
 func demo(ctx context.Context, api *client, now time.Time) error {
 	var there httpapi.Page[roster.Association]
@@ -408,12 +408,15 @@ func (w *demoWorld) registrarOf(team []int) *client {
 	return w.registrars[0]
 }
 
-// print shows each association's volume, and what to look at next.
+// print shows each association's volume, that of all together, and what to look at next.
 func (w *demoWorld) print(ctx context.Context) error {
 	for _, id := range w.associations {
 		if err := printVolume(ctx, w.api, id, w.sequence, w.now.Year()-4); err != nil {
 			return err
 		}
+	}
+	if err := printTogether(ctx, w.api, w.sequence, w.now.Year()-4); err != nil {
+		return err
 	}
 	if len(w.boardKeys) == 0 {
 		return nil

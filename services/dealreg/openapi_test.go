@@ -289,6 +289,7 @@ func (w *world) settle() {
 	get("/v1/companies?q=alder")
 	get("/v1/deals/" + w.ids["deals"] + "/events")
 	get("/v1/companies/" + w.ids["companies"] + "/volume?year=" + strconv.Itoa(time.Now().Year()))
+	get("/v1/volume?by=month&year=" + strconv.Itoa(time.Now().Year()-1))
 	get("/v1/rates?limit=3")
 	for _, by := range []string{"total", "chapter", "pair", "month"} {
 		get(own + "/volume?by=" + by + "&year=" + strconv.Itoa(time.Now().Year()-1))

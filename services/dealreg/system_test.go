@@ -30,7 +30,8 @@ func TestUp_DemoShowsTheYearAndTheAuditAgrees(t *testing.T) {
 	p.waitFor(`is up at (http://\S+)`)
 	p.waitFor(`Harbour Software Partners: volume`)
 	p.waitFor(`(curl -H)`)
-	contains(t, p.output(), "Pacific Channel Council: volume of won deals between members, in USD", "by=pair", "attested by parties")
+	contains(t, p.output(), "Pacific Channel Council: volume of won deals between members, in USD",
+		"All associations, each share once, in EUR", "by=pair", "attested by parties")
 	auditIsEqual(t, p.url, key)
 
 	out, code := result(t, "demo", "--url", p.url, "--key", key)

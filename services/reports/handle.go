@@ -48,7 +48,7 @@ type VolumeReport struct {
 
 // TogetherReport is a calendar year of all associations together. It stands beside their reports, which are never added.
 type TogetherReport struct {
-	Scope    string         `json:"scope" enum:"all associations, unduplicated"`
+	Scope    string         `json:"scope" example:"all associations, unduplicated"`
 	Year     int            `json:"year" doc:"The calendar year of won_on"`
 	Currency money.Currency `json:"currency" enum:"EUR"`
 	Figures
