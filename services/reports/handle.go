@@ -102,6 +102,7 @@ func (s *Service) associationRoutes(api huma.API) {
 		Summary: "What won deals of a calendar year add up to in all associations, each share once",
 		Description: "In EUR. A share counts once, however many associations its party belongs to, so this is not the sum of their " +
 			"reports. For the operator and an auditor of all associations.",
+		Errors: []int{http.StatusNotFound},
 	}, s.volume)
 }
 
