@@ -90,7 +90,7 @@ func faultOf(err error) (Fault, bool) {
 	if err == nil {
 		return Fault{}, false
 	}
-	detailer, ok := err.(huma.ErrorDetailer) //nolint:errorlint // huma hands over the value itself
+	detailer, ok := err.(huma.ErrorDetailer)
 	if !ok {
 		return Fault{Detail: remedyOf(err.Error())}, true
 	}

@@ -151,7 +151,7 @@ const unknownRoute = "none"
 
 // serve is the whole way of a request. Durations are measured with the monotonic clock.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	start := time.Now() //nolint:forbidigo // measures real time
+	start := s.cfg.Now()
 	note := &request{}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, note))
 	answer := &answer{ResponseWriter: w}
@@ -160,7 +160,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		if recovered := recover(); recovered != nil {
 			s.recover(answer, r, note, recovered)
 		}
-		s.account(r, route, answer.status, time.Since(start), note)
+		s.account(r, route, answer.status, s.cfg.Now().Sub(start), note)
 		if answer.broken {
 			panic(http.ErrAbortHandler) // the client must not take half an answer for a whole one
 		}

@@ -28,7 +28,7 @@ type Config struct {
 	Authenticate   func(token string) (roster.Principal, error) // roster.ErrNotLoaded answers 503, any other error 401
 	Limit          func(roster.Principal) Limit                 // of one key; nil is DefaultLimit
 	Refusals       Limit                                        // of failed authentications from one address; the zero Limit is 30 at once, one a second
-	Now            func() time.Time                             // for the limits; nil is the clock
+	Now            func() time.Time                             // for the limits and the time that answers take; nil is the clock
 }
 
 // Readiness tells which parts of the process are not ready, and why. *lifecycle.Health is one.

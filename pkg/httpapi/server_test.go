@@ -93,7 +93,8 @@ func serve(t *testing.T) (*httptest.Server, *observer.ObservedLogs) {
 	huma.Register(server.API, huma.Operation{OperationID: "break", Method: http.MethodPost, Path: "/break/{how}", Security: httpapi.Public},
 		func(_ context.Context, in *struct {
 			How string `path:"how"`
-		}) (*struct{}, error) {
+		},
+		) (*struct{}, error) {
 			switch in.How {
 			case "panic":
 				panic("secret of the panic")
@@ -105,7 +106,8 @@ func serve(t *testing.T) (*httptest.Server, *observer.ObservedLogs) {
 	huma.Register(server.API, huma.Operation{OperationID: "rates", Method: http.MethodPut, Path: "/rates", Security: httpapi.Public},
 		func(_ context.Context, in *struct {
 			RawBody []byte `contentType:"text/csv"`
-		}) (*struct{}, error) {
+		},
+		) (*struct{}, error) {
 			return nil, nil
 		})
 	web := httptest.NewServer(server.Handler())
@@ -176,20 +178,34 @@ func TestProblem_NamesFieldAndRemedyAndEchoesNothing(t *testing.T) {
 		"no such kind":    {`{"name":"a","kind":"SENTINEL"}`, 422, []httpapi.Fault{{Pointer: "/kind", Detail: `not one of the allowed values: write one of "big, small"`}}},
 		"no such day":     {`{"name":"a","on":"2026-02-30"}`, 422, []httpapi.Fault{{Pointer: "/on", Detail: "not a day: write 2026-11-22 (year-month-day)"}}},
 		"day out of time": {`{"name":"a","on":"1066-10-14"}`, 422, []httpapi.Fault{{Pointer: "/on", Detail: "wrong form: write a day between 1900-01-01 and 2299-12-31"}}},
-		"no UUID": {`{"name":"a","parties":[{"company_id":"SENTINEL","share":{"amount":"1","currency":"EUR"}}]}`, 422,
-			[]httpapi.Fault{{Pointer: "/parties/0/company_id", Detail: "not a UUID: write it as 0198c2f4-5b7e-7cc1-9d0a-4f1e2a3b4c5d"}}},
-		"UUID of another form": {`{"name":"a","above":"{0198c2f4-5b7e-7cc1-9d0a-4f1e2a3b4c5d}"}`, 422,
-			[]httpapi.Fault{{Detail: "wrong form: write it as 0198c2f4-5b7e-7cc1-9d0a-4f1e2a3b4c5d"}}},
-		"unknown below": {`{"name":"a","parties":[{"company_id":` + id + `,"share":{"amount":"1","currency":"EUR","x":1}}]}`, 422,
-			[]httpapi.Fault{{Pointer: "/parties/0/share/x", Detail: "unknown field: remove it"}}},
-		"missing below": {`{"name":"a","parties":[{"company_id":` + id + `,"share":{"amount":"1"}}]}`, 422,
-			[]httpapi.Fault{{Pointer: "/parties/0/share/currency", Detail: "missing: add it"}}},
-		"no currency": {`{"name":"a","parties":[{"company_id":` + id + `,"share":{"amount":"1","currency":"SENTINEL"}}]}`, 422,
-			[]httpapi.Fault{{Pointer: "/parties/0/share/currency", Detail: httpapi.UnknownCurrency}}},
-		"a number for an amount": {`{"name":"a","parties":[{"company_id":` + id + `,"share":{"amount":1.5,"currency":"EUR"}}]}`, 422,
-			[]httpapi.Fault{{Pointer: "/parties/0/share/amount", Detail: "wrong type: write a string"}}},
-		"half a cent": {`{"name":"a","parties":[{"company_id":` + id + `,"share":{"amount":"1.005","currency":"EUR"}}]}`, 422,
-			[]httpapi.Fault{{Pointer: "/parties/0/share/amount", Detail: "write 1250000.00: digits, a point, at most 2 decimals for EUR"}}},
+		"no UUID": {
+			`{"name":"a","parties":[{"company_id":"SENTINEL","share":{"amount":"1","currency":"EUR"}}]}`, 422,
+			[]httpapi.Fault{{Pointer: "/parties/0/company_id", Detail: "not a UUID: write it as 0198c2f4-5b7e-7cc1-9d0a-4f1e2a3b4c5d"}},
+		},
+		"UUID of another form": {
+			`{"name":"a","above":"{0198c2f4-5b7e-7cc1-9d0a-4f1e2a3b4c5d}"}`, 422,
+			[]httpapi.Fault{{Detail: "wrong form: write it as 0198c2f4-5b7e-7cc1-9d0a-4f1e2a3b4c5d"}},
+		},
+		"unknown below": {
+			`{"name":"a","parties":[{"company_id":` + id + `,"share":{"amount":"1","currency":"EUR","x":1}}]}`, 422,
+			[]httpapi.Fault{{Pointer: "/parties/0/share/x", Detail: "unknown field: remove it"}},
+		},
+		"missing below": {
+			`{"name":"a","parties":[{"company_id":` + id + `,"share":{"amount":"1"}}]}`, 422,
+			[]httpapi.Fault{{Pointer: "/parties/0/share/currency", Detail: "missing: add it"}},
+		},
+		"no currency": {
+			`{"name":"a","parties":[{"company_id":` + id + `,"share":{"amount":"1","currency":"SENTINEL"}}]}`, 422,
+			[]httpapi.Fault{{Pointer: "/parties/0/share/currency", Detail: httpapi.UnknownCurrency}},
+		},
+		"a number for an amount": {
+			`{"name":"a","parties":[{"company_id":` + id + `,"share":{"amount":1.5,"currency":"EUR"}}]}`, 422,
+			[]httpapi.Fault{{Pointer: "/parties/0/share/amount", Detail: "wrong type: write a string"}},
+		},
+		"half a cent": {
+			`{"name":"a","parties":[{"company_id":` + id + `,"share":{"amount":"1.005","currency":"EUR"}}]}`, 422,
+			[]httpapi.Fault{{Pointer: "/parties/0/share/amount", Detail: "write 1250000.00: digits, a point, at most 2 decimals for EUR"}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
