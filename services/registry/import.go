@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,8 +63,10 @@ type Import struct {
 // job is what the records keep of an import.
 type job struct {
 	Import
-	Map json.RawMessage `json:"map,omitempty"`
-	Key deal.ID         `json:"key"` // that asked for it
+	Map    json.RawMessage `json:"map,omitempty"`
+	Key    deal.ID         `json:"key"`    // that asked for it
+	Upload string          `json:"upload"` // the file's name in the store
+	Hash   []byte          `json:"hash"`   // of all that was asked, with the file: the same key may come again with nothing else
 }
 
 func (j job) actor() deal.Actor {
@@ -132,6 +136,7 @@ func (in *importInput) Resolve(ctx huma.Context) []error {
 
 type accepted struct {
 	Location string `header:"Location" doc:"The address of the import" example:"/v1/imports/0198c2f4-5b7e-7cc1-9d0a-4f1e2a3b4c5d"`
+	Replayed string `header:"Idempotency-Replayed" doc:"true when an earlier request with this key began the import"`
 	Body     Import
 }
 
@@ -165,28 +170,57 @@ func (i *importer) create(ctx context.Context, in *importInput) (*accepted, erro
 	if err := i.s.isOpen(); err != nil {
 		return nil, err
 	}
-	j.ID = deal.ID(uuid.Must(uuid.NewV7()))
-	if in.Key != "" {
-		j.ID = deal.ID(uuid.NewSHA1(uuid.UUID(j.owner()), []byte("import:"+in.Key)))
-		if before, err := i.load(ctx, j.ID); err == nil {
-			return &accepted{Location: importLocation(j.ID), Body: before.Import}, nil
-		}
-	}
 	if err := i.mayImport(j); err != nil {
 		return nil, err
 	}
-	if err := i.keep(ctx, j.ID, mapping, in.body, &j.BytesTotal); err != nil {
-		return nil, err
+	fresh := uuid.Must(uuid.NewV7())
+	j.ID, j.Upload = deal.ID(fresh), fresh.String()
+	if in.Key != "" {
+		j.ID = deal.ID(uuid.NewSHA1(uuid.UUID(j.owner()), []byte("import:"+in.Key)))
 	}
 	j.State, j.DryRun, j.Reference, j.CreatedAt = ImportWaiting, in.DryRun, in.Reference, i.s.cfg.Now().UTC()
 	if in.Map != "" {
 		j.Map = json.RawMessage(in.Map)
 	}
-	if err := i.save(ctx, j); err != nil {
-		return nil, httpapi.Unavailable("the log did not take the import", err)
+	if err := i.keep(ctx, &j, mapping, in.body); err != nil {
+		return nil, err
 	}
-	i.enqueue(j.ID)
-	return &accepted{Location: importLocation(j.ID), Body: j.Import}, nil
+	return i.begin(ctx, j)
+}
+
+// begin records the import, unless the same request did before; then the file that just came is not needed.
+func (i *importer) begin(ctx context.Context, j job) (*accepted, error) {
+	answer := &accepted{Location: importLocation(j.ID), Body: j.Import}
+	err := i.save(ctx, j, jetstream.WithExpectLastSequencePerSubject(0))
+	if err == nil {
+		i.enqueue(j.ID)
+		return answer, nil
+	}
+	before, loadErr := i.load(ctx, j.ID)
+	switch {
+	case loadErr != nil:
+		return nil, httpapi.Unavailable("the log did not take the import", errors.Join(err, loadErr))
+	case before.Upload == j.Upload: // it was taken although the answer got lost
+		i.enqueue(j.ID)
+		return answer, nil
+	}
+	i.drop(ctx, j.Upload)
+	if !bytes.Equal(before.Hash, j.Hash) {
+		return nil, keyUsed()
+	}
+	answer.Replayed, answer.Body = "true", before.Import
+	return answer, nil
+}
+
+// drop deletes a file that no import needs.
+func (i *importer) drop(ctx context.Context, upload string) {
+	uploads, err := i.s.js.ObjectStore(ctx, stream.UploadsBucket)
+	if err == nil {
+		err = uploads.Delete(ctx, upload)
+	}
+	if err != nil {
+		i.s.cfg.Log.Warn("upload stays although nothing needs it", zap.String("upload", upload), zap.Error(err))
+	}
 }
 
 // mayImport refuses a company that may not register deals today. The error is a Problem.
@@ -205,29 +239,33 @@ func readMap(text []byte) (dealcsv.Map, error) {
 	return dealcsv.ParseMap(text)
 }
 
-// keep stores the file and refuses one whose header cannot be read.
-func (i *importer) keep(ctx context.Context, id deal.ID, m dealcsv.Map, body io.Reader, size *uint64) error {
+// keep stores the job's file and refuses one whose header cannot be read. It fills in the size and the hash.
+func (i *importer) keep(ctx context.Context, j *job, m dealcsv.Map, body io.Reader) error {
 	ctx, cancel := context.WithTimeout(ctx, transferWithin)
 	defer cancel()
 	uploads, err := i.s.js.ObjectStore(ctx, stream.UploadsBucket)
 	if err != nil {
 		return httpapi.Unavailable("the store for uploads did not answer", err)
 	}
-	info, err := uploads.Put(ctx, jetstream.ObjectMeta{Name: id.String()}, body)
+	asked, err := requestHash(deal.Import, []any{j.DryRun, j.Reference, j.Map})
+	if err != nil {
+		return err
+	}
+	hash := sha256.New()
+	hash.Write(asked)
+	info, err := uploads.Put(ctx, jetstream.ObjectMeta{Name: j.Upload}, io.TeeReader(body, hash))
 	if err != nil {
 		return httpapi.Unavailable("the store did not take the file", err)
 	}
-	*size = info.Size
+	j.BytesTotal, j.Hash = info.Size, hash.Sum(nil)
 	drop := func(problem error) error {
-		if err := uploads.Delete(ctx, id.String()); err != nil {
-			i.s.cfg.Log.Warn("refused upload stays", zap.Stringer("import", id), zap.Error(err))
-		}
+		i.drop(ctx, j.Upload)
 		return problem
 	}
 	if info.Size > maxUpload {
 		return drop(httpapi.NewProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the file has more than %d MiB: split it", maxUpload>>20)))
 	}
-	file, err := uploads.Get(ctx, id.String())
+	file, err := uploads.Get(ctx, j.Upload)
 	if err != nil {
 		return drop(httpapi.Unavailable("the store for uploads did not answer", err))
 	}
@@ -310,12 +348,12 @@ func (i *importer) load(ctx context.Context, id deal.ID) (job, error) {
 	return j, nil
 }
 
-func (i *importer) save(ctx context.Context, j job) error {
+func (i *importer) save(ctx context.Context, j job, options ...jetstream.PublishOpt) error {
 	text, err := json.Marshal(j)
 	if err != nil {
 		return fmt.Errorf("write import %s: %w", j.ID, err)
 	}
-	if _, err := i.s.js.Publish(ctx, stream.ImportSubject(j.ID), text); err != nil {
+	if _, err := i.s.js.Publish(ctx, stream.ImportSubject(j.ID), text, options...); err != nil {
 		return fmt.Errorf("write import %s: %w", j.ID, err)
 	}
 	return nil

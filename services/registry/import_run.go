@@ -164,7 +164,7 @@ func (i *importer) rows(ctx context.Context, j *job) error {
 	if err != nil {
 		return fmt.Errorf("find the uploads: %w", err)
 	}
-	file, err := spool(ctx, uploads, j.ID.String())
+	file, err := spool(ctx, uploads, j.Upload)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -97,6 +98,36 @@ func TestImport_SecondRunChangesNothing(t *testing.T) {
 	changed := w.imported(w.registrar, strings.Replace(quirks, "100.01", "100.02", 1), quirksMap)
 	if changed.Unchanged != 2 || changed.Rejected != 4 || changed.LastSequence != first.LastSequence {
 		t.Errorf("a row with other figures: %+v", changed)
+	}
+}
+
+func TestImport_SameKeyGivesTheSameImport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	to := "/v1/imports/deals?" + url.Values{"association_id": {w.association.String()}, "map": {quirksMap}, "reference": {"Ledger 7"}}.Encode()
+	var wait sync.WaitGroup
+	answers := make([]reply, 20)
+	for i := range answers {
+		wait.Go(func() {
+			answers[i] = w.send(w.registrar, http.MethodPost, to, quirks, "Content-Type", "text/csv", "Idempotency-Key", "k")
+		})
+	}
+	wait.Wait()
+	begun := 0
+	for _, r := range answers {
+		if r.status != http.StatusAccepted || r.header.Get("Location") != answers[0].header.Get("Location") {
+			t.Errorf("%d %s", r.status, r.text)
+		}
+		if r.header.Get("Idempotency-Replayed") == "" {
+			begun++
+		}
+	}
+	if begun != 1 {
+		t.Errorf("begun %d times", begun)
+	}
+	other := w.send(w.registrar, http.MethodPost, to, quirks+"\n", "Content-Type", "text/csv", "Idempotency-Key", "k")
+	if other.status != http.StatusUnprocessableEntity || !strings.Contains(other.text, "Idempotency-Key") {
+		t.Errorf("same key, other file: %d %s", other.status, other.text)
 	}
 }
 
