@@ -55,16 +55,18 @@ var (
 		{"Kitano Robotics KK", "JP", "kitano.example", [2]int{-1, 1}},
 		{"Lindqvist Advisory", "SE", "lindqvist.example", [2]int{-1, -1}}, // a partner that is no member
 	}
-	demoCustomers = []registryCustomer{
-		{"Contoso AG", "DE"},
-		{"Northwind Foods NV", "NL"},
-		{"Fabrikam SA", "PL"},
-		{"Tailspin Logistics Inc.", "US"},
-		{"Wingtip Clinics", "US"},
-		{"Adatum Rail KK", "JP"},
-		{"Litware Energy", "DE"},
-		{"Proseware Insurance", "US"},
+	// Each deal is for a customer of its own: the same one twice within 90 days would be flagged as a duplicate.
+	demoCustomers = []demoCustomer{
+		{"Contoso", "DE"},
+		{"Northwind", "NL"},
+		{"Fabrikam", "PL"},
+		{"Tailspin", "US"},
+		{"Wingtip", "US"},
+		{"Adatum", "JP"},
+		{"Litware", "DE"},
+		{"Proseware", "US"},
 	}
+	demoTrades   = []string{"Foods", "Rail", "Clinics", "Energy", "Insurance", "Logistics", "Schools", "Mills", "Ports", "Hotels", "Foundry", "Gardens", "Press"}
 	demoProjects = []string{"Payroll roll-out", "Warehouse automation", "Data platform", "Store network", "Claims portal", "Fleet telematics"}
 )
 
@@ -81,7 +83,7 @@ type (
 		name, country, domain string
 		chapter               [2]int
 	}
-	registryCustomer struct {
+	demoCustomer struct {
 		Name    string `json:"name"`
 		Country string `json:"country"`
 	}
@@ -346,6 +348,7 @@ func (w *demoWorld) register(ctx context.Context, n int) (*demoDeal, map[string]
 	}
 	figures := map[string]any{"value": amount(minor), "parties": parties}
 	customer := demoCustomers[n%len(demoCustomers)]
+	customer.Name += " " + demoTrades[n%len(demoTrades)] // the two lists have no common divisor: 104 customers
 	body := map[string]any{
 		"title":        fmt.Sprintf("%s, phase %d", demoProjects[n%len(demoProjects)], 1+n/len(demoProjects)),
 		"external_ref": fmt.Sprintf("DEMO-%04d", n), "customer": customer, "value": figures["value"], "parties": parties,

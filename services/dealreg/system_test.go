@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -20,6 +21,7 @@ import (
 	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/embedded"
 	"github.com/dealreg/dealreg/pkg/embedded/embeddedtest"
+	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/services/registry"
 )
 
@@ -33,6 +35,13 @@ func TestUp_DemoShowsTheYearAndTheAuditAgrees(t *testing.T) {
 	contains(t, p.output(), "Pacific Channel Council: volume of won deals between members, in USD",
 		"All associations, each share once, in EUR", "by=pair", "attested by parties")
 	auditIsEqual(t, p.url, key)
+	var conflicts httpapi.Page[json.RawMessage]
+	api := newClient(p.url, key)
+	for _, deal := range firstDeals(t, api, 20) {
+		if _, err := api.do(t.Context(), call{method: http.MethodGet, path: "/v1/deals/" + deal + "/conflicts", into: &conflicts}); err != nil || len(conflicts.Items) > 0 {
+			t.Errorf("conflicts of demo deal %s: %s %v", deal, conflicts.Items, err)
+		}
+	}
 
 	out, code := result(t, "demo", "--url", p.url, "--key", key)
 	if code != 0 {
@@ -40,6 +49,20 @@ func TestUp_DemoShowsTheYearAndTheAuditAgrees(t *testing.T) {
 	}
 	contains(t, out, "nothing was added", "Harbour Software Partners")
 	p.stop()
+}
+
+// firstDeals gives the ids of the deals that changed last.
+func firstDeals(t *testing.T, api *client, limit int) []string {
+	t.Helper()
+	var page httpapi.Page[registry.Deal]
+	if _, err := api.do(t.Context(), call{method: http.MethodGet, path: fmt.Sprintf("/v1/deals?limit=%d", limit), into: &page}); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, d := range page.Items {
+		ids = append(ids, d.ID.String())
+	}
+	return ids
 }
 
 const historyCSV = "line_ref,title,customer,region,currency,amount,start_date,partner_1,partner_2\r\n" +
