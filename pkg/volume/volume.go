@@ -1,6 +1,17 @@
 // Package volume decides what a won deal counts for: in which association, chapter, pair, year and currency. Whatever
 // the deal, chapters and pairs add up to the association to the last minor unit, and the order of the parties means
-// nothing. The rules are those of DESIGN "What counts, where, once"; the package never reads a store or a clock.
+// nothing. The package never reads a store or a clock.
+//
+// With the shares s_i of a won deal, of whose parties m are members of an association on the won date:
+//
+//   - the association counts the sum of its members' shares, if at least two corporate groups of members took part;
+//   - a chapter counts the sum of its members' shares;
+//   - a pair (i, j) counts (s_i + s_j) / (m - 1); for two parties the pair is the deal;
+//   - the year is that of the won date in the association's year, and holds the whole value;
+//   - the value is converted at the reference rate of the won date, rounded half up once, and then spread over the shares.
+//
+// Integers by the largest remainder throughout. Several associations each count their own and are never added; what they
+// count together, each share once, is Unduplicated.
 package volume
 
 import (

@@ -215,7 +215,9 @@ func ready(t *testing.T, url string) {
 // lacks waits until /readyz says that the part is missing.
 func (p *process) lacks(part string) {
 	p.t.Helper()
-	for late := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.Now().Add(time.Minute); ; <-tick.C {
 		response, err := http.Get(p.url + "/readyz")
 		if err != nil {
 			p.t.Fatal(err)

@@ -262,7 +262,7 @@ func TestSystem_LosesNothingAndCountsNothingTwiceWhenKilledAtAnyMoment(t *testin
 		for worker := range workers {
 			wait.Go(func() { l.run(ctx, newClient(p.url, keys[0]), newClient(p.url, keys[1]), ids[0], ids[1], run, worker) })
 		}
-		time.Sleep(time.Duration(100+random.IntN(900)) * time.Millisecond) // the kill comes at any moment
+		<-time.After(time.Duration(100+random.IntN(900)) * time.Millisecond) // the kill comes at any moment
 		p.kill()
 		cancel()
 		wait.Wait()
