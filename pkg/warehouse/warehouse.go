@@ -69,6 +69,11 @@ func Open(cfg Config) (*Warehouse, error) {
 	// Copies of a sequence are always in one partition, so FINAL need not compare partitions.
 	options.Settings["do_not_merge_across_partitions_select_final"] = 1
 
+	if options.TLS == nil { // the embedded engine has none
+		options.DialContext = func(ctx context.Context, address string) (net.Conn, error) {
+			return dialKindly(ctx, address, options.DialTimeout)
+		}
+	}
 	w := &Warehouse{options: *options, database: options.Auth.Database}
 	options.DialContext = w.dial
 	w.conn, err = clickhouse.Open(options)
@@ -94,10 +99,10 @@ func (w *Warehouse) dial(ctx context.Context, address string) (net.Conn, error) 
 		}
 		w.exists.Store(true)
 	}
-	dialer := &net.Dialer{Timeout: w.options.DialTimeout}
-	if w.options.TLS != nil {
-		return (&tls.Dialer{NetDialer: dialer, Config: w.options.TLS}).DialContext(ctx, "tcp", address)
+	if w.options.TLS == nil {
+		return dialKindly(ctx, address, w.options.DialTimeout)
 	}
+	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: w.options.DialTimeout}, Config: w.options.TLS}
 	return dialer.DialContext(ctx, "tcp", address)
 }
 
