@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/httpapi"
@@ -76,12 +78,16 @@ func TestRegistry_SameKeyAtOnceMakesOneDeal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	body := registration(w.a, w.b)
-	var wait sync.WaitGroup
-	answers := make([]reply, 50)
+	answers := make([]reply, 1000)
+	var group errgroup.Group
+	group.SetLimit(50)
 	for i := range answers {
-		wait.Go(func() { answers[i] = w.send(w.keys[w.a], http.MethodPost, "/v1/deals", body, "Idempotency-Key", "k") })
+		group.Go(func() error {
+			answers[i] = w.send(w.keys[w.a], http.MethodPost, "/v1/deals", body, "Idempotency-Key", "k")
+			return nil
+		})
 	}
-	wait.Wait()
+	_ = group.Wait() // send tells the test itself
 	created := 0
 	for _, r := range answers {
 		if r.status == http.StatusCreated {

@@ -25,6 +25,7 @@ import (
 	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/lifecycle"
 	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/warehouse"
 	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
 )
 
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) { os.Exit(embeddedtest.Main(m)) }
 
 // world is a registry on real engines, with one association in Berlin, its chapter, and companies that are members.
 type world struct {
-	t           *testing.T
+	t           testing.TB
 	url         string
 	nc          *nats.Conn
 	service     *Service
@@ -58,7 +59,13 @@ var pepper = bytes.Repeat([]byte{7}, 32)
 
 func newID() deal.ID { return deal.ID(uuid.Must(uuid.NewV7())) }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	return newWorldWith(t, warehousetest.New(t))
+}
+
+// newWorldWith is a world whose lists come from the finder.
+func newWorldWith(t testing.TB, finder *warehouse.Warehouse) *world {
 	t.Helper()
 	nc := embeddedtest.NATS(t)
 	js, err := jetstream.New(nc)
@@ -74,7 +81,7 @@ func newWorld(t *testing.T) *world {
 	}
 	people := roster.New(js, zap.NewNop(), health)
 	w.service, err = New(Config{
-		Log: zap.NewNop(), NATS: nc, Roster: people, Store: store, Finder: warehousetest.New(t), Health: health, Now: now,
+		Log: zap.NewNop(), NATS: nc, Roster: people, Store: store, Finder: finder, Health: health, Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +89,11 @@ func newWorld(t *testing.T) *world {
 	w.start(ctx, cancel, people.Run)
 	w.stop = w.run(w.service)
 	w.fill(ctx, store, people)
-	server := httpapi.New(httpapi.Config{Log: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)), Health: health, Authenticate: roster.Authenticator{Roster: people, Pepper: pepper}.Authenticate})
+	server := httpapi.New(httpapi.Config{
+		Log: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)), Health: health,
+		Authenticate: roster.Authenticator{Roster: people, Pepper: pepper}.Authenticate,
+		Limit:        func(roster.Principal) httpapi.Limit { return httpapi.Limit{} }, // tests send many requests
+	})
 	w.service.Routes(server.API)
 	listener := httptest.NewServer(server.Handler())
 	t.Cleanup(listener.Close)
@@ -172,7 +183,7 @@ type reply struct {
 	text   string
 }
 
-func (r reply) deal(t *testing.T) Deal {
+func (r reply) deal(t testing.TB) Deal {
 	t.Helper()
 	var d Deal
 	if err := json.Unmarshal([]byte(r.text), &d); err != nil {

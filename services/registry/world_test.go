@@ -202,7 +202,7 @@ func inDollars(body object) object {
 }
 
 // awayWarehouse is one that nobody listens for.
-func awayWarehouse(t *testing.T) *warehouse.Warehouse {
+func awayWarehouse(t testing.TB) *warehouse.Warehouse {
 	t.Helper()
 	port, err := embedded.FreePort()
 	if err != nil {
