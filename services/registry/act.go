@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -20,7 +21,12 @@ type request struct {
 	caller roster.Principal
 	key    string // its Idempotency-Key; empty for PATCH, which If-Match makes safe to repeat
 	hash   []byte
+	// act is the registrar's act that concerns one association only; nil for every other request.
+	act ofOneAssociation
 }
+
+// ofOneAssociation is the body of such an act: the association that it names, nil for none.
+type ofOneAssociation interface{ association() *deal.ID }
 
 // answer is the event that a request caused, now or when it came first.
 type answer struct {
@@ -44,7 +50,10 @@ func (s *Service) change(
 	last := history[len(history)-1]
 	actor, sees := actorOn(last, r.caller)
 	if !sees {
-		return answer{}, httpapi.NotFound()
+		return onceMore(history, r)
+	}
+	if actor, err = r.speaker(actor, last); err != nil {
+		return answer{}, err
 	}
 	if done, err := replay(history, actor, r); done != nil || err != nil {
 		return answer{Stored: deref(done), replayed: true}, err
@@ -65,6 +74,37 @@ func (s *Service) change(
 		return answer{}, s.problem(id, err)
 	}
 	return answer{Stored: stored}, nil
+}
+
+// onceMore answers a company that no longer sees the deal: with what it did itself before it left, when it is that request
+// again, else as if there were no deal.
+func onceMore(history []stream.Stored, r request) (answer, error) {
+	if r.caller.ActsFor(r.caller.Company) {
+		if done, err := replay(history, deal.Actor{Company: r.caller.Company}, r); done != nil && err == nil {
+			return answer{Stored: *done, replayed: true}, nil
+		}
+	}
+	return answer{}, httpapi.NotFound()
+}
+
+// speaker is the actor in the name of the association that the request names. The operator must name one where the deal
+// belongs to several. The error is a Problem.
+func (r request) speaker(actor deal.Actor, last stream.Stored) (deal.Actor, error) {
+	if r.act == nil || actor.Association.IsZero() {
+		return actor, nil
+	}
+	own := slices.DeleteFunc(slices.Clone(last.Audience.Associations), func(id deal.ID) bool { return !r.caller.IsRegistrarOf(id) })
+	named := r.act.association()
+	switch {
+	case named == nil && len(own) > 1:
+		return actor, httpapi.Invalid(deal.Invalid{{Pointer: "/association_id", Message: "is missing: the deal belongs to several associations, name the one in whose name you act"}})
+	case named == nil:
+		return actor, nil
+	case !slices.Contains(own, *named):
+		return actor, httpapi.Invalid(deal.Invalid{{Pointer: "/association_id", Message: "is no association that the deal belongs to and this key acts for: correct it, or leave it out"}})
+	}
+	actor.Association = *named
+	return actor, nil
 }
 
 // lost answers a request that another one overtook: with that one's event when it was the same request, else with 412.
@@ -131,12 +171,11 @@ func keyUsed() *httpapi.Problem {
 	return httpapi.InvalidParameter("Idempotency-Key", "was used for another request: send a new key with a new request")
 }
 
-// actorOn tells in what part the caller acts on the deal, and whether the caller may know of it at all.
+// actorOn tells in what part the caller acts on the deal, and whether the caller may know of it at all. A company that the
+// event took out may hear that it is out, but not what the others agreed on without it.
 func actorOn(last stream.Stored, p roster.Principal) (deal.Actor, bool) {
-	for _, company := range last.Audience.Companies {
-		if p.ActsFor(company) {
-			return deal.Actor{Key: p.KeyID, Company: company}, true
-		}
+	if _, party := last.Deal.Standing(p.Company); party && p.ActsFor(p.Company) {
+		return deal.Actor{Key: p.KeyID, Company: p.Company}, true
 	}
 	for _, association := range last.Audience.Associations {
 		if p.IsRegistrarOf(association) {

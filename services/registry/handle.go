@@ -33,7 +33,7 @@ func (s *Service) Routes(api huma.API) {
 	onMove[Why](api, s, deal.Annul, "Agree that a won deal be void")
 	onMove[Why](api, s, deal.Dispute, "Stop a deal until a question is settled (registrar)")
 	onMove[Bare](api, s, deal.Settle, "Let a disputed deal go on (registrar)")
-	onMove[Why](api, s, deal.Exclude, "Take a won deal out of your association's figures (registrar)")
+	onMove[Exclusion](api, s, deal.Exclude, "Take a won deal out of your association's figures (registrar)")
 
 	s.imports.routes(api)
 	s.conflicts.routes(api)

@@ -111,6 +111,9 @@ func (s *Service) filter(caller roster.Principal, in *listInput) (f warehouse.Fi
 		if !f.Company.IsZero() && f.Company != caller.Company {
 			return f, false, httpapi.InvalidParameter("company", "lists only your own company's deals: leave it out")
 		}
+		if !f.Association.IsZero() && !s.cfg.Roster.MaySeeAssociation(caller, f.Association) {
+			return f, false, nil // which of its partners are members there is not for it to know
+		}
 		f.Company = caller.Company
 		if in.Waiting {
 			f.WaitsFor = caller.Company

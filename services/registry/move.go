@@ -12,9 +12,14 @@ import (
 type (
 	// Bare is the body of accept, attest and settle: there is nothing to say.
 	Bare struct{}
-	// Why is the body of decline, lose, refuse, void, dispute and exclude.
+	// Why is the body of decline, lose, refuse, void and dispute.
 	Why struct {
 		Reason string `json:"reason" minLength:"1" maxLength:"500"`
+	}
+	// Exclusion is the body of exclude.
+	Exclusion struct {
+		Reason        string   `json:"reason" minLength:"1" maxLength:"500"`
+		AssociationID *deal.ID `json:"association_id,omitempty" doc:"Whose figures the deal leaves; the operator names it where the deal belongs to several"`
 	}
 	// MaybeWhy is the body of withdraw.
 	MaybeWhy struct {
@@ -40,6 +45,13 @@ func (b *Why) fill(_ *Service, _ deal.Deal, c *deal.Command) error {
 	c.Reason = b.Reason
 	return nil
 }
+
+func (b *Exclusion) fill(_ *Service, _ deal.Deal, c *deal.Command) error {
+	c.Reason = b.Reason
+	return nil
+}
+
+func (b *Exclusion) association() *deal.ID { return b.AssociationID }
 
 func (b *MaybeWhy) fill(_ *Service, _ deal.Deal, c *deal.Command) error {
 	c.Reason = b.Reason
@@ -108,7 +120,9 @@ func move[B any, P interface {
 		if err != nil {
 			return nil, err
 		}
-		a, err := s.change(ctx, in.ID, revision, request{caller: httpapi.Caller(ctx), key: in.Key, hash: hash},
+		r := request{caller: httpapi.Caller(ctx), key: in.Key, hash: hash}
+		r.act, _ = any(&in.Body).(ofOneAssociation)
+		a, err := s.change(ctx, in.ID, revision, r,
 			func(d deal.Deal) (deal.Command, error) {
 				c := deal.Command{Move: name}
 				return c, P(&in.Body).fill(s, d, &c)

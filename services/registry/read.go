@@ -92,12 +92,15 @@ func (s *Service) events(ctx context.Context, in *dealInput) (*history, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, sees := actorOn(e, caller); sees {
+		_, sees := actorOn(e, caller)
+		if sees {
 			h := historyEvent(e, changes(before, after))
 			h.Summary = summary(e.Event.Event, earlier, who(s.cfg.Roster, e.By))
 			result.Body.Items = append(result.Body.Items, h)
 		}
-		before, earlier = after, e.Deal
+		if before, earlier = after, e.Deal; !sees {
+			before = map[string]any{} // nor of what it was before it came to the caller
+		}
 	}
 	return result, nil
 }
