@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 )
 
 // Loopback is the only address on which the embedded engines listen.
@@ -17,12 +18,18 @@ const (
 	lastPort  = 32000
 )
 
-// FreePort returns a TCP port in 20000..31999 on which nothing listens on the loopback interface. It does not reserve
-// it: another process may take it before the caller does.
+// given are the ports that this process has chosen: nobody may listen on one yet when the next is chosen.
+var given sync.Map
+
+// FreePort returns a TCP port in 20000..31999 on which nothing listens on the loopback interface, a different one each
+// time. It does not reserve it: another process may take it before the caller does.
 func FreePort() (int, error) {
 	var err error
 	for range 100 {
 		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // a port is no secret
+		if _, again := given.LoadOrStore(port, true); again {
+			continue
+		}
 		if err = portIsFree(net.JoinHostPort(Loopback, strconv.Itoa(port))); err == nil {
 			return port, nil
 		}
