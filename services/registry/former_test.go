@@ -107,3 +107,24 @@ func TestExclude_NeedsToKnowOfWhichAssociationTheOperatorSpeaks(t *testing.T) {
 		t.Errorf("a registrar for another association: %d %s", r.status, r.text)
 	}
 }
+
+func TestImport_OpensNoDealsOfAnotherAssociationsMembers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	second, registrar := w.reporting("EUR")
+	d := w.won("k", yesterday())
+	const file = "external_ref,title,customer,customer_country,currency,amount,status,won_on,party_1,party_1_role,party_2\n" +
+		"X1,History,Somebody,DE,EUR,10.00,won,2024-01-05,Alder GmbH,lead,Birch GmbH\n"
+	state := w.imported(registrar, file, `{"create_companies":true}`, "association_id", second.String())
+	if state.Registered != 1 || state.Members != 0 {
+		t.Errorf("%+v", state)
+	}
+	for _, company := range []deal.ID{w.a, w.b} {
+		if _, member := w.service.cfg.Roster.Membership(company, second); member {
+			t.Error("a file made a member of another association a member of this one")
+		}
+	}
+	if r := w.send(registrar, http.MethodGet, location(d.ID), nil); r.status != http.StatusNotFound {
+		t.Errorf("its registrar reads what it won before: %d %s", r.status, r.text)
+	}
+}

@@ -234,7 +234,8 @@ func (rr *rowReader) chapterID(name string) deal.ID {
 
 // createMissing adds the companies, chapters and members that the rows name and the directory lacks, when the map asks
 // for that. A company becomes a member of the row's chapter from the first day on that can be imported; one that is a
-// member already stays where it is.
+// member already, of this association or another one, stays where it is: to make it a member here would open to this
+// registrar what it won elsewhere.
 func (rr *rowReader) createMissing(ctx context.Context, j *job, rows []dealcsv.Row) error {
 	if !rr.create {
 		return nil
@@ -263,7 +264,7 @@ func (rr *rowReader) createMissing(ctx context.Context, j *job, rows []dealcsv.R
 				rr.made[id] = company
 				companies = append(companies, company)
 			}
-			if _, member := r.Membership(company.ID, rr.owner); member || planned[company.ID] {
+			if len(r.Memberships(company.ID)) > 0 || planned[company.ID] {
 				continue
 			}
 			planned[company.ID] = true
