@@ -489,7 +489,7 @@ func read(t *deal.Terms) (figures, bool) {
 
 // compare holds the deal against the model.
 func (m *model) compare(t *rapid.T, d deal.Deal) {
-	if d.Status != m.status || d.DisputedFrom != m.cameFrom || d.Revision != uint64(m.events) { //nolint:gosec // a count
+	if d.Status != m.status || d.DisputedFrom != m.cameFrom || d.Revision != uint64(m.events) {
 		t.Fatalf("the deal is %q (%q before) at revision %d, want %q (%q) at %d", d.Status, d.DisputedFrom, d.Revision, m.status, m.cameFrom, m.events)
 	}
 	if m.status == deal.New {

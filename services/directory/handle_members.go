@@ -83,6 +83,9 @@ func (s *Service) putMember(ctx context.Context, in *struct {
 	if _, ok := s.cfg.Roster.Company(in.CompanyID); !ok {
 		return nil, httpapi.NotFound()
 	}
+	if !s.mayEnrol(httpapi.Caller(ctx), association.ID, in.CompanyID) {
+		return nil, httpapi.Forbidden("the company is a member of another association: ask the operator to add it to yours as well")
+	}
 	if err := s.checkPeriod(association, in.Body).Err(); err != nil {
 		return nil, answer(err)
 	}
@@ -92,6 +95,15 @@ func (s *Service) putMember(ctx context.Context, in *struct {
 		})
 		return next, faults.Err()
 	})
+}
+
+// mayEnrol keeps registrars from making another association's members their own, whose deals they would see then: the
+// operator adds a company to its second association.
+func (s *Service) mayEnrol(caller roster.Principal, association, company deal.ID) bool {
+	if _, member := s.cfg.Roster.Membership(company, association); member || caller.Role == roster.RoleOperator {
+		return true
+	}
+	return len(s.cfg.Roster.Memberships(company)) == 0
 }
 
 func (s *Service) checkPeriod(a roster.Association, p newPeriod) deal.Invalid {

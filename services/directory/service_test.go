@@ -363,6 +363,21 @@ func TestMembers_MoveBetweenChaptersAndLeave(t *testing.T) {
 	}
 }
 
+func TestMembers_OfAnotherAssociationAreEnrolledByTheOperatorOnly(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	mine, other := s.association("Mine"), s.association("Other")
+	company := s.company("C")
+	registrar := s.key("registrar", "", mine)
+	s.must(200, s.operator, "PUT", "/v1/associations/"+other+"/members/"+company, object{"from": "2024-01-01"})
+	path := "/v1/associations/" + mine + "/members/" + company
+	if r := s.must(403, registrar, "PUT", path, object{"from": "2020-01-01"}); !strings.Contains(r.text, "ask the operator") {
+		t.Errorf("%s", r.text)
+	}
+	s.must(200, s.operator, "PUT", path, object{"from": "2024-01-01"})
+	s.must(200, registrar, "PUT", path, object{"from": "2025-01-01"}) // its own member by now
+}
+
 func TestDirectory_ShowsEachRoleItsOwnOnly(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
