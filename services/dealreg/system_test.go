@@ -65,6 +65,24 @@ func firstDeals(t *testing.T, api *client, limit int) []string {
 	return ids
 }
 
+func TestUp_IssuesAnotherOperatorsKeyWhenTheFirstIsLost(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	p := up(t, data)
+	first := p.waitFor(operatorLine)
+	p.waitFor(`(is up)`)
+	p.stop()
+	p = up(t, data, "--new-operator-key")
+	second := p.waitFor(operatorLine)
+	if first == second {
+		t.Error("the same key again")
+	}
+	for _, key := range []string{first, second} {
+		newAssociation(t, newClient(p.url, key))
+	}
+	p.stop()
+}
+
 const historyCSV = "line_ref,title,customer,region,currency,amount,start_date,partner_1,partner_2\r\n" +
 	"L1,\"Dam, one\",Water Office,North,EUR,100.00,2024-02-15,\"Elm, Oak & Co.\",Fir\u00a0Works\r\n" +
 	"L2,Dam two,Water Office,South,EUR,200.50,2025-03-15,Fir Works,\"Elm, Oak & Co.\"\r\n" +

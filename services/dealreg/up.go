@@ -15,6 +15,8 @@ import (
 type upCommand struct {
 	System system `embed:""`
 	Demo   bool   `help:"Fill the system with the demo once it is up, and print the year's volume."`
+	// The keys are stored as hashes: a lost one cannot be shown again, only followed by another.
+	NewOperatorKey bool `help:"Issue one more operator's key and print it, for when the first one is lost. Then revoke that one."`
 }
 
 // Run runs everything in one process until it is told to stop.
@@ -28,6 +30,13 @@ func (c *upCommand) Run(ctx context.Context, log *zap.Logger) error {
 			return err
 		}
 		fmt.Printf("dealreg is up at %s (the API's contract: %s/openapi.json)\n", url, url)
+		if c.NewOperatorKey {
+			_, token, err := a.issueOperator(ctx, "issued at a start")
+			if err != nil {
+				return err
+			}
+			announceOperator(token)
+		}
 		if !c.Demo {
 			return nil
 		}
@@ -39,20 +48,27 @@ func announceOperator(token string) {
 	fmt.Printf("The operator's key, shown this once: %s\n", token)
 }
 
+// issueOperator makes an operator's key that is known here by the time it returns.
+func (a *assembly) issueOperator(ctx context.Context, label string) (roster.Key, string, error) {
+	scope := roster.Scope{Role: roster.RoleOperator, Label: label}
+	key, token, err := a.store.Issue(ctx, deal.ID(uuid.Must(uuid.NewV7())), scope, time.Now(), a.pepper)
+	if err != nil {
+		return roster.Key{}, "", fmt.Errorf("issue an operator's key: %w", err)
+	}
+	return key, token, a.roster.WaitFor(ctx, roster.Keys, key.Revision)
+}
+
 // runDemo runs the demo with a key that lasts as long as it takes.
 func (a *assembly) runDemo(ctx context.Context, url string) error {
-	key, token, err := a.store.Issue(ctx, deal.ID(uuid.Must(uuid.NewV7())), roster.Scope{Role: roster.RoleOperator, Label: "demo"}, time.Now(), a.pepper)
+	key, token, err := a.issueOperator(ctx, "demo")
 	if err != nil {
-		return fmt.Errorf("issue a key for the demo: %w", err)
+		return err
 	}
 	defer func() {
 		if _, err := a.store.Revoke(context.WithoutCancel(ctx), key, time.Now()); err != nil {
 			a.log.Warn("demo key not revoked", zap.Error(err))
 		}
 	}()
-	if err := a.roster.WaitFor(ctx, roster.Keys, key.Revision); err != nil {
-		return err
-	}
 	return demo(ctx, newClient(url, token), time.Now())
 }
 
