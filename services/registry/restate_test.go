@@ -309,7 +309,7 @@ func TestRestate_LooksAgainForWhatWasDecidedOnAnOldDirectory(t *testing.T) {
 	projected()
 	w.stop()
 	revision := w.putRates(rates("1.25", friday))
-	again := w.another(0, func(s *Service) { s.restate.again = 200 * time.Millisecond })
+	again := w.another(0, func(s *Service) { s.restate.again = 5 * time.Second })
 	again.looked(roster.Rates, revision)
 	// A registry that had read the directory before writes its event only now.
 	last := w.last(d.ID)
