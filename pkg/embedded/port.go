@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 )
@@ -18,18 +20,25 @@ const (
 	lastPort  = 32000
 )
 
-// given are the ports that this process has chosen: nobody may listen on one yet when the next is chosen.
+// given holds a lock for each port that this process has chosen, until it ends: between the choice of a port and its use
+// another process of dealreg may be choosing too.
 var given sync.Map
 
-// FreePort returns a TCP port in 20000..31999 on which nothing listens on the loopback interface, a different one each
-// time. It does not reserve it: another process may take it before the caller does.
+// FreePort returns a TCP port in 20000..31999 on which nothing listens on the loopback interface, and which no process
+// of dealreg that this user runs was given before. A process of another kind may still take it before the caller does.
 func FreePort() (int, error) {
+	locks := filepath.Join(os.TempDir(), "dealreg-ports-"+strconv.Itoa(os.Getuid()))
+	if err := os.MkdirAll(locks, 0o700); err != nil {
+		return 0, fmt.Errorf("choose a port: %w", err)
+	}
 	var err error
 	for range 100 {
 		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // a port is no secret
-		if _, again := given.LoadOrStore(port, true); again {
+		lock, lockErr := tryLock(filepath.Join(locks, strconv.Itoa(port)))
+		if err = lockErr; err != nil {
 			continue
 		}
+		given.Store(port, lock)
 		if err = portIsFree(net.JoinHostPort(Loopback, strconv.Itoa(port))); err == nil {
 			return port, nil
 		}

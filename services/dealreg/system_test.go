@@ -332,6 +332,9 @@ func TestServe_EachServiceRunsAloneInAnyOrder(t *testing.T) {
 		File: writeFile(t, "history.csv", historyCSV), Map: writeFile(t, "map.json", historyMap), Association: association,
 	}
 	state, err := upload.upload(t.Context(), imports)
+	for notFound(err) && pause(t.Context(), 20*time.Millisecond) == nil { // until the registry sees the association
+		state, err = upload.upload(t.Context(), imports)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,6 +342,9 @@ func TestServe_EachServiceRunsAloneInAnyOrder(t *testing.T) {
 		t.Fatalf("%+v %v", state, err)
 	}
 	v, err := volumeOf(t.Context(), at(serviceReports), association, 2025, "total", state.LastSequence)
+	for notFound(err) && pause(t.Context(), 20*time.Millisecond) == nil { // until the reports see it
+		v, err = volumeOf(t.Context(), at(serviceReports), association, 2025, "total", state.LastSequence)
+	}
 	if err != nil || v.Total.Amount != "200.50" || v.PreviousYear.Amount != "100.00" {
 		t.Errorf("%+v %v", v, err)
 	}
@@ -372,6 +378,11 @@ func TestServe_EachServiceRunsAloneInAnyOrder(t *testing.T) {
 	for _, p := range services {
 		p.stop()
 	}
+}
+
+func notFound(err error) bool {
+	problem, answered := errors.AsType[*problemError](err)
+	return answered && problem.Status == http.StatusNotFound
 }
 
 func TestGrouped_SeparatesThousands(t *testing.T) {
