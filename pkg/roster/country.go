@@ -1,8 +1,6 @@
 package roster
 
 import (
-	"maps"
-	"slices"
 	"strings"
 )
 
@@ -42,9 +40,6 @@ var countries = func() map[string]bool {
 
 // IsCountry tells whether code is an ISO 3166-1 alpha-2 code in capitals.
 func IsCountry(code string) bool { return countries[code] }
-
-// Countries lists every code in alphabetical order.
-func Countries() []string { return slices.Sorted(maps.Keys(countries)) }
 
 // CountryFault says what to write instead of code, and nothing when it is a country.
 func CountryFault(code string) string {

@@ -55,8 +55,8 @@ func (s *Service) change(
 	if actor, err = r.speaker(actor, last); err != nil {
 		return answer{}, err
 	}
-	if done, err := replay(history, actor, r); done != nil || err != nil {
-		return answer{Stored: deref(done), replayed: true}, err
+	if done, found, err := replay(history, actor, r); found || err != nil {
+		return done, err
 	}
 	if last.Deal.Revision != revision {
 		return answer{}, httpapi.PreconditionFailed(last.Deal.Revision)
@@ -80,8 +80,8 @@ func (s *Service) change(
 // again, else as if there were no deal.
 func onceMore(history []stream.Stored, r request) (answer, error) {
 	if r.caller.ActsFor(r.caller.Company) {
-		if done, err := replay(history, deal.Actor{Company: r.caller.Company}, r); done != nil && err == nil {
-			return answer{Stored: *done, replayed: true}, nil
+		if done, found, err := replay(history, deal.Actor{Company: r.caller.Company}, r); found && err == nil {
+			return done, nil
 		}
 	}
 	return answer{}, httpapi.NotFound()
@@ -113,17 +113,10 @@ func (s *Service) lost(ctx context.Context, id deal.ID, actor deal.Actor, r requ
 	if err != nil {
 		return answer{}, s.problem(id, err)
 	}
-	if done, err := replay(history, actor, r); done != nil || err != nil {
-		return answer{Stored: deref(done), replayed: true}, err
+	if done, found, err := replay(history, actor, r); found || err != nil {
+		return done, err
 	}
 	return answer{}, httpapi.PreconditionFailed(history[len(history)-1].Deal.Revision)
-}
-
-func deref(s *stream.Stored) stream.Stored {
-	if s == nil {
-		return stream.Stored{}
-	}
-	return *s
 }
 
 // decide asks the domain and appends its event behind the one before, which is nil for a new deal.
@@ -136,7 +129,12 @@ func (s *Service) decide(ctx context.Context, d deal.Deal, c deal.Command, befor
 	if err != nil {
 		return stream.Stored{}, err
 	}
-	draft, err := stream.NewDraft(vouched, before)
+	return s.write(ctx, vouched, before)
+}
+
+// write appends the event behind the one before, which is nil for a new deal, and leaves a line in the service's log.
+func (s *Service) write(ctx context.Context, e stream.Event, before *stream.Stored) (stream.Stored, error) {
+	draft, err := stream.NewDraft(e, before)
 	if err != nil {
 		return stream.Stored{}, err
 	}
@@ -144,27 +142,27 @@ func (s *Service) decide(ctx context.Context, d deal.Deal, c deal.Command, befor
 	if err != nil {
 		return stream.Stored{}, err
 	}
-	s.cfg.Log.Info("deal changed", zap.Stringer("deal", event.Deal.ID), zap.String("type", string(event.Type)),
-		zap.Uint64("revision", event.Deal.Revision), zap.Uint64("seq", sequence))
+	s.cfg.Log.Info("deal changed", zap.Stringer("deal", e.Deal.ID), zap.String("type", string(e.Type)),
+		zap.Uint64("revision", e.Deal.Revision), zap.Uint64("seq", sequence), zap.Bool("by_system", e.By.IsSystem))
 	return stream.Stored{Sequence: sequence, Payload: draft.Payload, Event: draft.Event}, nil
 }
 
 // replay finds the event that the same actor's request with this key caused before. The same key with another request
 // is a Problem.
-func replay(history []stream.Stored, actor deal.Actor, r request) (*stream.Stored, error) {
+func replay(history []stream.Stored, actor deal.Actor, r request) (done answer, found bool, err error) {
 	if r.key == "" {
-		return nil, nil
+		return answer{}, false, nil
 	}
-	for i, e := range history {
+	for _, e := range history {
 		if e.Command.ID != r.key || e.By.Company != actor.Company || e.By.Association != actor.Association {
 			continue
 		}
 		if !bytes.Equal(e.Command.RequestHash, r.hash) {
-			return nil, keyUsed()
+			return answer{}, false, keyUsed()
 		}
-		return &history[i], nil
+		return answer{Stored: e, replayed: true}, true, nil
 	}
-	return nil, nil
+	return answer{}, false, nil
 }
 
 func keyUsed() *httpapi.Problem {

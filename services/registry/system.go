@@ -44,20 +44,11 @@ func (s *Service) bySystem(
 		if !wanted(last, after) {
 			return false, nil
 		}
-		draft, err := stream.NewDraft(after, &last)
-		if err != nil {
-			return false, err
-		}
-		sequence, err := s.log.Append(ctx, draft)
+		_, err = s.write(ctx, after, &last)
 		if errors.Is(err, stream.ErrConflict) {
 			continue
 		}
-		if err != nil {
-			return false, err
-		}
-		s.cfg.Log.Info("deal changed by the system", zap.Stringer("deal", id), zap.String("type", string(event.Type)),
-			zap.Uint64("revision", event.Deal.Revision), zap.Uint64("seq", sequence))
-		return true, nil
+		return err == nil, err
 	}
 }
 
