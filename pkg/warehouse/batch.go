@@ -30,6 +30,7 @@ type Batch struct {
 	status       []string
 	registeredBy []uuid.UUID
 	companies    [][]uuid.UUID
+	groups       [][]uuid.UUID // of the companies
 	associations [][]uuid.UUID
 	wonOn        []*time.Time
 	currencyOf   []string // of the deal's value
@@ -82,6 +83,7 @@ func (b *Batch) Takes(seq uint64) bool {
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() {
 	clear(b.companies)
+	clear(b.groups)
 	clear(b.associations)
 	clear(b.roles)
 	clear(b.joining)
@@ -89,7 +91,7 @@ func (b *Batch) Reset() {
 	*b = Batch{
 		seq: b.seq[:0], at: b.at[:0], payloadHash: b.payloadHash[:0], poison: b.poison[:0], payload: b.payload[:0],
 		dealID: b.dealID[:0], revision: b.revision[:0], eventType: b.eventType[:0], status: b.status[:0],
-		registeredBy: b.registeredBy[:0], companies: b.companies[:0], associations: b.associations[:0],
+		registeredBy: b.registeredBy[:0], companies: b.companies[:0], groups: b.groups[:0], associations: b.associations[:0],
 		wonOn: b.wonOn[:0], currencyOf: b.currencyOf[:0], title: b.title[:0], customer: b.customer[:0], domain: b.domain[:0],
 		externalRef: b.externalRef[:0], roles: b.roles[:0], joining: b.joining[:0], waitsFor: b.waitsFor[:0], told: b.told[:0],
 		entryEnd: b.entryEnd[:0], kind: b.kind[:0], association: b.association[:0],
@@ -126,11 +128,16 @@ func (b *Batch) Append(seq uint64, storedAt time.Time, payload []byte) error {
 	b.status = append(b.status, statusName(d.GetStatus()))
 	b.registeredBy = append(b.registeredBy, uuid.UUID(d.GetRegisteredBy()))
 	companies := make([]uuid.UUID, len(d.GetTerms().GetParties()))
-	roles := make([]string, len(companies))
+	groups, roles := make([]uuid.UUID, len(companies)), make([]string, len(companies))
 	for i, p := range d.GetTerms().GetParties() {
 		companies[i], roles[i] = uuid.UUID(p.GetCompanyId()), roleName(p.GetRole())
+		groups[i] = companies[i]
+		if group := p.GetGroupId(); len(group) > 0 {
+			groups[i] = uuid.UUID(group)
+		}
 	}
 	b.companies = append(b.companies, companies)
+	b.groups = append(b.groups, groups)
 	associations := make([]uuid.UUID, len(event.GetAudience().GetAssociationIds()))
 	for i, id := range event.GetAudience().GetAssociationIds() {
 		associations[i] = uuid.UUID(id)
@@ -170,6 +177,7 @@ func (b *Batch) appendPoison(storedAt time.Time, payload []byte, reason string) 
 	b.status = append(b.status, "")
 	b.registeredBy = append(b.registeredBy, uuid.UUID{})
 	b.companies = append(b.companies, nil)
+	b.groups = append(b.groups, nil)
 	b.associations = append(b.associations, nil)
 	b.wonOn = append(b.wonOn, nil)
 	b.currencyOf = append(b.currencyOf, "")

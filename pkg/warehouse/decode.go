@@ -100,6 +100,9 @@ func checkDeal(d *dealregv1.Deal) error {
 		if len(p.GetCompanyId()) != 16 {
 			return idError("a party's company_id")
 		}
+		if n := len(p.GetGroupId()); n != 0 && n != 16 { // none: the company is its own group
+			return idError("a party's group_id")
+		}
 	}
 	if outside(int64(d.GetTerms().GetWonOn())) {
 		return errDay

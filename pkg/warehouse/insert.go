@@ -58,6 +58,7 @@ func (w *Warehouse) Insert(ctx context.Context, b *Batch) error {
 	add(b.status)
 	add(b.registeredBy)
 	add(b.companies)
+	add(b.groups)
 	add(b.associations)
 	add(b.wonOn)
 	add(b.currencyOf)

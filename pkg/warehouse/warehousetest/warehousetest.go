@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/google/uuid"
 
 	"github.com/dealreg/dealreg/pkg/embedded/embeddedtest"
 	"github.com/dealreg/dealreg/pkg/warehouse"
@@ -57,6 +58,16 @@ func Rows(t testing.TB, dsn string) uint64 {
 		t.Fatal(err)
 	}
 	return rows
+}
+
+// Groups gives the groups of the parties at the sequence.
+func Groups(t testing.TB, dsn string, seq uint64) []uuid.UUID {
+	t.Helper()
+	var groups []uuid.UUID
+	if err := connect(t, dsn).QueryRow(t.Context(), "SELECT groups FROM deal_events FINAL WHERE seq = ?", seq).Scan(&groups); err != nil {
+		t.Fatal(err)
+	}
+	return groups
 }
 
 // Parts counts the parts that inserts wrote to the first partition of deal_events, whether or not they were merged since.
