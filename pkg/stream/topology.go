@@ -16,7 +16,7 @@ import (
 // The streams and the bucket for uploads.
 const (
 	DealsStream   = "DEALS"   // every event of every deal: the only truth
-	RecordsStream = "RECORDS" // what is not a deal: imports, flags and decisions, later statements
+	RecordsStream = "RECORDS" // what is not a deal: imports, looks, flags and decisions, statements
 	UploadsBucket = "uploads" // files as they came in, and their rejected rows
 )
 

@@ -1,0 +1,79 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+)
+
+// StatementSubjects is where the releases of all associations are.
+const StatementSubjects = "records.statement.*.*"
+
+// StatementSubject is where the releases of one year of an association are, r1 first. A release is never replaced: the
+// next one is written behind it.
+func StatementSubject(association deal.ID, year int) string {
+	return "records.statement." + association.String() + "." + strconv.Itoa(year)
+}
+
+// YearsSubject is where the releases of all years of an association are.
+func YearsSubject(association deal.ID) string { return "records.statement." + association.String() + ".*" }
+
+// Cause is why a release of a statement was made.
+type Cause string
+
+// The causes.
+const (
+	Scheduled Cause = "scheduled" // the first of a month
+	Requested Cause = "requested" // by the registrar, before the year closed
+	Close     Cause = "close"     // the year's last one: 90 days after its end
+	Restated  Cause = "restated"  // by the registrar, after the close, with a reason
+)
+
+// Statement is what a record of a release says of it to everybody who follows the records: no figure. The record has
+// more, which is the business of services/reports.
+type Statement struct {
+	Association  deal.ID   `json:"association_id"`
+	Year         int       `json:"year"`    // the association's, by the calendar year in which it starts
+	Release      int       `json:"release"` // from 1 in each year
+	PublishedAt  time.Time `json:"published_at"`
+	AsOfSequence uint64    `json:"as_of_sequence"` // of the last event of the log that it looked at
+	Cause        Cause     `json:"cause"`
+}
+
+// ID names the release in events: <association id>:<year>:r<release>.
+func (s Statement) ID() string { return fmt.Sprintf("%s:%d:r%d", s.Association, s.Year, s.Release) }
+
+// DecodeStatement reads what everybody may know out of a record's payload.
+func DecodeStatement(payload []byte) (Statement, error) {
+	var s Statement
+	if err := json.Unmarshal(payload, &s); err != nil {
+		return Statement{}, fmt.Errorf("read the record of a statement: %w", err)
+	}
+	if s.Association.IsZero() || s.Release < 1 || s.Cause == "" {
+		return Statement{}, errors.New("read the record of a statement: it names no release")
+	}
+	return s, nil
+}
+
+// Each gives every record on the subject, which may have wildcards, to the function, the first one first. It asks the
+// stream's leader for each of them. Errors are those of the function, ErrUnknown and those of the server.
+func (r *Records) Each(ctx context.Context, subject string, do func(sequence uint64, payload []byte) error) error {
+	for at := uint64(1); ; {
+		sequence, payload, err := askLeader(ctx, r.nc, RecordsStream, getRequest{Sequence: at, NextFor: subject})
+		if errors.Is(err, ErrNoRecord) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the records: %w", err)
+		}
+		if err := do(sequence, payload); err != nil {
+			return err
+		}
+		at = sequence + 1
+	}
+}
