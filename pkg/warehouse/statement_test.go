@@ -1,0 +1,107 @@
+package warehouse_test
+
+import (
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
+	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
+)
+
+func TestDealYears_GivesEachDealAsEachEventLeftIt(t *testing.T) {
+	t.Parallel()
+	w := warehousetest.New(t)
+	first, second := id(31), id(32)
+	waiting := attribution(0)
+	waiting.Withheld, waiting.Chapters, waiting.Pairs = dealregv1.Withheld_WITHHELD_UNCONVERTED, nil, nil
+	elsewhere, nextYear := attribution(9), attribution(500)
+	elsewhere.AssociationId, nextYear.Year = bytesOf(id(2)), 2027
+	grouped := won(first, 2, list{attribution(100)}, list{attribution(300)})
+	grouped.Deal.Terms.Parties[1].GroupId = bytesOf(gamma)
+	insert(t, w, 1,
+		marshal(t, won(first, 1, nil, list{attribution(100)})),
+		marshal(t, won(second, 1, nil, list{waiting})),
+		marshal(t, grouped),
+		marshal(t, won(first, 3, list{attribution(300)}, list{attribution(300), elsewhere})), // changes another association only
+		marshal(t, won(second, 2, list{waiting}, list{attribution(50)})),
+		[]byte("\xff"),
+		marshal(t, won(first, 4, list{attribution(300), elsewhere}, list{nextYear})),
+	)
+	read := func(year int, upTo uint64) []warehouse.DealYear {
+		t.Helper()
+		deals, err := w.DealYears(t.Context(), association, year, upTo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return deals
+	}
+	counts := func(minor int64) *warehouse.Counts {
+		return &warehouse.Counts{
+			Month: calendar.New(2026, 3, 1), Currency: "EUR", AmountMinor: minor, ByParties: true,
+			Chapters: []warehouse.Part{{A: chapterX, AmountMinor: minor - 1}, {A: chapterY, AmountMinor: 1}},
+			Pairs:    []warehouse.Part{{A: alpha, B: beta, AmountMinor: minor}},
+		}
+	}
+	own := []deal.ID{alpha, beta}
+	unconverted := &warehouse.Counts{Month: calendar.New(2026, 3, 1), Currency: "EUR", ByParties: true, Unconverted: true}
+	same(t, read(2026, 7), []warehouse.DealYear{
+		{Deal: first, Versions: []warehouse.DealVersion{
+			{Sequence: 1, Groups: own, Counts: counts(100)}, {Sequence: 3, Groups: []deal.ID{alpha, gamma}, Counts: counts(300)},
+			{Sequence: 7, Groups: own},
+		}},
+		{Deal: second, Versions: []warehouse.DealVersion{
+			{Sequence: 2, Groups: own, Counts: unconverted}, {Sequence: 5, Groups: own, Counts: counts(50)},
+		}},
+	})
+	same(t, read(2026, 2), []warehouse.DealYear{
+		{Deal: first, Versions: []warehouse.DealVersion{{Sequence: 1, Groups: own, Counts: counts(100)}}},
+		{Deal: second, Versions: []warehouse.DealVersion{{Sequence: 2, Groups: own, Counts: unconverted}}},
+	})
+	if got := read(2027, 7); len(got) != 1 || got[0].Versions[0].Sequence != 7 || got[0].Versions[0].Counts.AmountMinor != 500 {
+		t.Errorf("%+v", got)
+	}
+	if got := read(2025, 7); got != nil {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestPayloadHashes_GivesEverySequenceOnceOrFails(t *testing.T) {
+	t.Parallel()
+	w := warehousetest.New(t)
+	payloads := [][]byte{marshal(t, won(id(31), 1, nil, nil)), []byte("\xff"), marshal(t, won(id(32), 1, nil, nil))}
+	insert(t, w, 1, payloads...)
+	insert(t, w, 1, payloads...)
+	hash := func(after, upTo uint64) (string, error) {
+		var all strings.Builder
+		err := w.PayloadHashes(t.Context(), after, upTo, func(h []byte) error { all.Write(h); return nil })
+		return all.String(), err
+	}
+	of := func(payloads ...[]byte) string {
+		var all strings.Builder
+		for _, p := range payloads {
+			h := sha256.Sum256(p)
+			all.Write(h[:])
+		}
+		return all.String()
+	}
+	for _, c := range []struct {
+		after, upTo uint64
+		want        string
+	}{{0, 3, of(payloads...)}, {1, 2, of(payloads[1])}, {3, 3, ""}, {0, 0, ""}} {
+		if got, err := hash(c.after, c.upTo); err != nil || got != c.want {
+			t.Errorf("(%d, %d]: %d bytes, %v", c.after, c.upTo, len(got), err)
+		}
+	}
+	if _, err := hash(0, 4); err == nil || !strings.Contains(err.Error(), "sequence 4 is missing") {
+		t.Error(err)
+	}
+	stop := errors.New("enough")
+	if err := w.PayloadHashes(t.Context(), 0, 3, func([]byte) error { return stop }); !errors.Is(err, stop) {
+		t.Error(err)
+	}
+}
