@@ -1,55 +1,131 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
-// Client carries webhooks to addresses that strangers chose. It is safe for concurrent use.
-type Client struct{}
+const (
+	maxAnswerBytes  = 64 << 10
+	maxHeaderBytes  = 64 << 10
+	maxExcerptBytes = 512
 
-// NewClient makes a client that dials what the guard allows and nothing else, whatever a name resolves to at that moment.
-// It follows no redirect, asks for no compression, reads no proxy from the environment, speaks TLS 1.2 or later.
-func NewClient(g Guard) (*Client, error) { return &Client{}, nil }
+	// The caller's deadline bounds an exchange; these bound what the transport goes on with after a caller has left.
+	dialTimeout      = 30 * time.Second
+	handshakeTimeout = 30 * time.Second
+	idleTimeout      = 30 * time.Second
+
+	maxIdle        = 200
+	maxIdlePerHost = 4
+
+	userAgent = "dealreg-webhooks/1 (+https://github.com/dealreg/dealreg)"
+)
+
+// Client carries webhooks to addresses that strangers chose. It is safe for concurrent use.
+type Client struct {
+	guard     Guard
+	transport *http.Transport
+	now       func() time.Time
+}
+
+// NewClient makes a client that dials what the guard allows and nothing else, whatever a name leads to at that moment.
+// It follows no redirect, asks for no compression, reads no proxy from the environment, and speaks TLS 1.2 or later. The
+// error tells what is wrong with the guard's proxy.
+func NewClient(g Guard) (*Client, error) {
+	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: g.Resolver, Control: g.guardian().Safe}
+	transport := &http.Transport{
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: g.Roots},
+		TLSHandshakeTimeout:    handshakeTimeout,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    maxIdlePerHost,
+		IdleConnTimeout:        idleTimeout,
+		ForceAttemptHTTP2:      true,
+	}
+	if g.Proxy != nil {
+		if (g.Proxy.Scheme != "http" && g.Proxy.Scheme != "https") || g.Proxy.Host == "" {
+			return nil, fmt.Errorf("the egress proxy must be http://host:port or https://host:port")
+		}
+		dialer.Control = nil // the operator chose the proxy, and nothing else is dialled
+		transport.Proxy = http.ProxyURL(g.Proxy)
+		transport.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+			if answer.StatusCode != http.StatusOK {
+				return &proxyError{answer.StatusCode}
+			}
+			return nil
+		}
+	}
+	transport.DialContext = dialer.DialContext
+	if g.Now == nil {
+		g.Now = time.Now //nolint:forbidigo // the clock of the running service
+	}
+	return &Client{guard: g, transport: transport, now: g.Now}, nil
+}
+
+// proxyError says that the egress proxy refused to connect.
+type proxyError struct{ status int }
+
+func (e *proxyError) Error() string { return fmt.Sprintf("the egress proxy answered %d", e.status) }
+
+// CloseIdle closes the connections that wait for another request.
+func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
 
 // Post makes one attempt: it sends the body with the headers (of Sign; Content-Type is set) and tells what came of it. The
 // context's deadline is the deadline of the whole exchange. It never reads more than 64 KB of an answer.
-func (c *Client) Post(ctx context.Context, url string, header http.Header, body []byte) Result {
-	return Result{}
+//
+// A connection that the receiver closed while it was idle is not held against it: the request is sent again on a new
+// one, which is safe because receivers drop what has an id that they know.
+func (c *Client) Post(ctx context.Context, address string, header http.Header, body []byte) Result {
+	u, err := c.guard.CheckURL(address)
+	if err != nil {
+		return Result{Outcome: AddressNotAllowed, Words: "the endpoint's URL is not allowed: " + err.Error()}
+	}
+	if c.guard.Proxy != nil {
+		if err := c.guard.checkName(ctx, u.Hostname()); err != nil {
+			return failed(ctx, err)
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return failed(ctx, err)
+	}
+	request.Header = header.Clone()
+	request.Header.Set("Content-Type", ContentType)
+	request.Header.Set("User-Agent", userAgent)
+	request.Header.Set("Accept-Encoding", "identity")
+	request.Header["Idempotency-Key"] = nil // for the transport: may be sent again on a new connection; it is not sent
+	answer, err := c.transport.RoundTrip(request)
+	if err != nil {
+		return failed(ctx, err)
+	}
+	defer answer.Body.Close()
+	return c.answered(answer)
 }
 
-// CloseIdle closes the connections that wait for another request.
-func (c *Client) CloseIdle() {}
-
-// Outcome is what came of an attempt.
-type Outcome string
-
-// The outcomes. Only Delivered is success; Gone asks that no more be sent; every other may be tried again later.
-const (
-	Delivered          Outcome = "delivered"           // 2xx
-	Redirected         Outcome = "redirected"          // 3xx, not followed
-	Gone               Outcome = "gone"                // 410
-	RateLimited        Outcome = "rate_limited"        // 429
-	ClientError        Outcome = "client_error"        // any other 4xx
-	ServerError        Outcome = "server_error"        // 5xx
-	BadAnswer          Outcome = "bad_answer"          // no HTTP, a status outside of 200-599, or headers without end
-	TimedOut           Outcome = "timed_out"           // no answer before the deadline
-	ConnectionRefused  Outcome = "connection_refused"  // nothing listens there
-	ConnectionLost     Outcome = "connection_lost"     // reset or closed before the answer
-	Unreachable        Outcome = "unreachable"         // no route, or the proxy could not reach it
-	CertificateInvalid Outcome = "certificate_invalid" // expired, for another name, or by nobody known
-	TLSFailed          Outcome = "tls_failed"          // no common version, or the other side speaks no TLS
-	NameNotFound       Outcome = "name_not_found"      // the name does not exist, or could not be looked up
-	AddressNotAllowed  Outcome = "address_not_allowed" // the guard refused it
-	Canceled           Outcome = "canceled"            // the caller stopped; nothing is known
-)
-
-// Result is what came of an attempt.
-type Result struct {
-	Outcome    Outcome
-	Words      string        // what happened and what the receiver's owner can do, without anything that the receiver sent
-	Status     int           // of the answer; 0 when there was none
-	RetryAfter time.Duration // what a 429 or 503 asked for, 1 s to 24 h; 0 when it asked for nothing that can be read
-	Excerpt    string        // how the answer begins: at most 512 bytes, valid UTF-8, control characters escaped
+// answered reads as much of the answer as lets the connection be used again, within bounds. The status has decided by
+// then, whatever comes of the rest.
+func (c *Client) answered(answer *http.Response) Result {
+	result := Result{Status: answer.StatusCode}
+	result.Outcome, result.Words = judge(answer.StatusCode)
+	if answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusServiceUnavailable {
+		result.RetryAfter = retryAfter(answer.Header.Get("Retry-After"), c.now())
+	}
+	if answer.StatusCode == http.StatusSwitchingProtocols {
+		return result // the rest is no body: reading it would wait without the context
+	}
+	start := make([]byte, maxExcerptBytes)
+	n, err := io.ReadFull(answer.Body, start)
+	if err == nil {
+		_, _ = io.CopyN(io.Discard, answer.Body, maxAnswerBytes-maxExcerptBytes)
+	}
+	result.Excerpt = readable(start[:n])
+	return result
 }

@@ -10,7 +10,9 @@ import (
 )
 
 // ContentType is that of every body: CloudEvents 1.0 in structured mode.
-const ContentType = "application/cloudevents+json; charset=utf-8"
+const ContentType = mediaType + "; charset=utf-8"
+
+const mediaType = "application/cloudevents+json"
 
 // The types of event that are about no single deal. Those of deals are DealType of what happened.
 const (
@@ -35,35 +37,35 @@ type Event struct {
 
 // DealData is the data of a deal's event.
 type DealData struct {
-	DealID       deal.ID  `json:"deal_id" doc:"The deal: GET /v1/deals/{deal_id}"`
-	Revision     uint64   `json:"revision" minimum:"1" doc:"The deal's revision after the event. A receiver that knows a higher one has nothing to do"`
-	Status       string   `json:"status" doc:"Where the deal stands after the event"`
-	TermsVersion uint32   `json:"terms_version" minimum:"1" doc:"Rises when value, currency, parties, shares or won_on change"`
-	Includes     []string `json:"includes" nullable:"false" doc:"The types of the weaker things that happened in the same step, such as dealreg.deal.attested in a win"`
+	DealID       deal.ID     `json:"deal_id"`
+	Revision     uint64      `json:"revision"`
+	Status       deal.Status `json:"status"`
+	TermsVersion uint32      `json:"terms_version"`
+	Includes     []string    `json:"includes"` // types, never null
 }
 
 // StatementData is the data of a published statement.
 type StatementData struct {
-	AssociationID deal.ID `json:"association_id" doc:"The association"`
-	Year          int     `json:"year" minimum:"1900" maximum:"9999" doc:"The association's year"`
-	Release       int     `json:"release" minimum:"1" doc:"GET /v1/associations/{association_id}/statements/{year}/{release}"`
+	AssociationID deal.ID `json:"association_id"`
+	Year          int     `json:"year"`
+	Release       int     `json:"release"`
 }
 
 // ConflictData is the data of a flag that two deals may be one.
 type ConflictData struct {
-	DealID  deal.ID `json:"deal_id" doc:"The deal: GET /v1/deals/{deal_id}/conflicts"`
-	OtherID deal.ID `json:"other_id" doc:"The deal that it may repeat"`
+	DealID  deal.ID `json:"deal_id"`
+	OtherID deal.ID `json:"other_id"`
 }
 
 // DisabledData is the data of an endpoint to which nothing is delivered any more.
 type DisabledData struct {
-	EndpointID deal.ID `json:"endpoint_id" doc:"The endpoint: POST /v1/webhook-endpoints/{endpoint_id}/enable"`
-	Reason     string  `json:"reason" maxLength:"500" doc:"Why, in words"`
+	EndpointID deal.ID `json:"endpoint_id"`
+	Reason     string  `json:"reason"`
 }
 
 // TestData is the data of an event that an endpoint's owner asked for.
 type TestData struct {
-	EndpointID deal.ID `json:"endpoint_id" doc:"The endpoint under test"`
+	EndpointID deal.ID `json:"endpoint_id"`
 }
 
 // Deal is the event of a deal: <deal id>:<revision>.
@@ -75,7 +77,7 @@ func Deal(e deal.Event) Event {
 	return Event{
 		ID: e.Deal.ID.String() + ":" + strconv.FormatUint(e.Deal.Revision, 10), Type: DealType(e.Type), Source: "/registry", At: e.At,
 		Data: DealData{
-			DealID: e.Deal.ID, Revision: e.Deal.Revision, Status: string(e.Deal.Status), TermsVersion: e.Deal.TermsVersion, Includes: includes,
+			DealID: e.Deal.ID, Revision: e.Deal.Revision, Status: e.Deal.Status, TermsVersion: e.Deal.TermsVersion, Includes: includes,
 		},
 	}
 }
@@ -115,17 +117,24 @@ func Test(endpoint deal.ID, at time.Time) Event {
 
 // Body is the event as it is sent and signed. The same event always gives the same bytes in one release.
 func (e Event) Body() ([]byte, error) {
-	body, err := json.Marshal(struct {
-		SpecVersion     string    `json:"specversion"`
-		ID              string    `json:"id"`
-		Source          string    `json:"source"`
-		Type            string    `json:"type"`
-		Time            time.Time `json:"time"`
-		DataContentType string    `json:"datacontenttype"`
-		Data            any       `json:"data"`
-	}{"1.0", e.ID, e.Source, e.Type, e.At.UTC(), "application/json", e.Data})
+	body, err := json.Marshal(e.envelope())
 	if err != nil {
 		return nil, fmt.Errorf("encode webhook %s: %w", e.ID, err)
 	}
 	return body, nil
+}
+
+// envelope is a CloudEvent as it is written.
+type envelope struct {
+	SpecVersion     string    `json:"specversion"`
+	ID              string    `json:"id"`
+	Source          string    `json:"source"`
+	Type            string    `json:"type"`
+	Time            time.Time `json:"time"`
+	DataContentType string    `json:"datacontenttype"`
+	Data            any       `json:"data"`
+}
+
+func (e Event) envelope() envelope {
+	return envelope{"1.0", e.ID, e.Source, e.Type, e.At.UTC(), "application/json", e.Data}
 }
