@@ -4,9 +4,7 @@ import (
 	"crypto/sha256"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/ClickHouse/ch-go/proto"
 )
 
 // PartitionRows is how many sequences share a partition of the table. No insert crosses the border between two of them.
@@ -15,49 +13,49 @@ const PartitionRows = 1_000_000
 // Partition tells in which partition the sequence lies.
 func Partition(seq uint64) uint64 { return seq / PartitionRows }
 
-// Batch holds consecutive events as the columns of deal_events, ready to be one block. The zero Batch is empty.
-//
-// The entries of all rows lie one behind the other; entryEnd holds, for each row, where its entries end.
+// Batch holds consecutive events as the columns of deal_events, ready to be one block. The zero Batch is empty; it must
+// not be copied. Once it has grown to its size, an event needs no allocation.
 type Batch struct {
-	seq          []uint64
-	at           []time.Time
-	payloadHash  [][]byte
-	poison       []string
-	payload      []string
-	dealID       []uuid.UUID
-	revision     []uint64
-	eventType    []string
-	status       []string
-	registeredBy []uuid.UUID
-	companies    [][]uuid.UUID
-	groups       [][]uuid.UUID // of the companies
-	associations [][]uuid.UUID
-	wonOn        []*time.Time
-	currencyOf   []string // of the deal's value
-	title        []string
-	customer     []string
-	domain       []string
-	externalRef  []string
-	roles        [][]string
-	joining      [][]uuid.UUID
-	waitsFor     [][]uuid.UUID
-	told         []bool // always true
+	seq          proto.ColUInt64
+	at           proto.ColInt64 // milliseconds since 1970
+	payloadHash  proto.ColFixedStr32
+	poison       proto.ColStr
+	payload      proto.ColStr
+	dealID       proto.ColUUID
+	revision     proto.ColUInt64
+	eventType    words
+	status       words
+	registeredBy proto.ColUUID
+	companies    ids
+	groups       proto.ColUUID // of the companies
+	associations ids
+	wonOn        proto.ColDate32
+	wonOnNull    proto.ColUInt8
+	currencyOf   words // of the deal's value
+	title        proto.ColStr
+	customer     proto.ColStr
+	domain       proto.ColStr
+	externalRef  proto.ColStr
+	roles        words // of the companies
+	joining      ids
+	waitsFor     ids
+	told         proto.ColBool // always true
 
-	entryEnd    []int
-	kind        []int8
-	association []uuid.UUID
-	year        []int32
-	month       []time.Time
-	a, b        []uuid.UUID
-	currency    []string
-	amount      []int64
-	deals       []int8
-	byParties   []uint8
-	unconverted []int8
+	entryEnd    proto.ColUInt64
+	kind        proto.ColInt8
+	association proto.ColUUID
+	year        proto.ColInt32
+	month       proto.ColDate32
+	a, b        proto.ColUUID
+	currency    words
+	amount      proto.ColInt64
+	deals       proto.ColInt8
+	byParties   proto.ColUInt8
+	unconverted proto.ColInt8
 
 	bytes    int
 	poisoned int
-	entries  []Entry // scratch
+	event    logEvent // scratch
 }
 
 // Len gives the number of events in the batch.
@@ -82,130 +80,124 @@ func (b *Batch) Takes(seq uint64) bool {
 
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() {
-	clear(b.companies)
-	clear(b.groups)
-	clear(b.associations)
-	clear(b.roles)
-	clear(b.joining)
-	clear(b.waitsFor)
-	*b = Batch{
-		seq: b.seq[:0], at: b.at[:0], payloadHash: b.payloadHash[:0], poison: b.poison[:0], payload: b.payload[:0],
-		dealID: b.dealID[:0], revision: b.revision[:0], eventType: b.eventType[:0], status: b.status[:0],
-		registeredBy: b.registeredBy[:0], companies: b.companies[:0], groups: b.groups[:0], associations: b.associations[:0],
-		wonOn: b.wonOn[:0], currencyOf: b.currencyOf[:0], title: b.title[:0], customer: b.customer[:0], domain: b.domain[:0],
-		externalRef: b.externalRef[:0], roles: b.roles[:0], joining: b.joining[:0], waitsFor: b.waitsFor[:0], told: b.told[:0],
-		entryEnd: b.entryEnd[:0], kind: b.kind[:0], association: b.association[:0],
-		year: b.year[:0], month: b.month[:0], a: b.a[:0], b: b.b[:0], currency: b.currency[:0], amount: b.amount[:0],
-		deals: b.deals[:0], byParties: b.byParties[:0], unconverted: b.unconverted[:0], entries: b.entries[:0],
+	for _, c := range []interface{ Reset() }{
+		&b.seq, &b.at, &b.payloadHash, &b.poison, &b.payload, &b.dealID, &b.revision, &b.registeredBy, &b.groups, &b.wonOn, &b.wonOnNull,
+		&b.title, &b.customer, &b.domain, &b.externalRef, &b.told, &b.entryEnd, &b.kind, &b.association, &b.year, &b.month,
+		&b.a, &b.b, &b.amount, &b.deals, &b.byParties, &b.unconverted,
+	} {
+		c.Reset()
 	}
+	for _, c := range []interface{ reset() }{
+		&b.eventType, &b.status, &b.companies, &b.associations, &b.currencyOf, &b.roles, &b.joining, &b.waitsFor, &b.currency,
+	} {
+		c.reset()
+	}
+	b.bytes, b.poisoned = 0, 0
 }
 
-// Append adds the event that the log holds at the sequence; Takes must allow it. storedAt is when the log took it.
+// Append adds the event that the log holds at the sequence; Takes must allow it. storedAt is when the log took it. The
+// payload is not kept, but must stay as it is until the next Append.
 //
 // An event that breaks the contract of the log becomes a row too, marked with the reason and its raw bytes. The only
 // error is a NewerSchemaError, which leaves the batch as it was: such an event can be read, but not by this code.
 func (b *Batch) Append(seq uint64, storedAt time.Time, payload []byte) error {
-	event, err := decode(payload)
+	e := &b.event
+	err := e.decode(payload)
 	if newer, ok := err.(*NewerSchemaError); ok { //nolint:errorlint // decode gives it unwrapped, and this is the hot path
 		newer.Sequence = seq
 		return newer
 	}
-	hash := sha256.Sum256(payload)
 	b.seq = append(b.seq, seq)
-	b.payloadHash = append(b.payloadHash, hash[:])
+	b.payloadHash = append(b.payloadHash, sha256.Sum256(payload))
 	b.bytes += len(payload)
-	if err != nil {
-		b.appendPoison(storedAt, payload, err.Error())
-		return nil
-	}
-	d := event.GetDeal()
-	b.at = append(b.at, event.GetAt().AsTime())
-	b.poison = append(b.poison, "")
-	b.payload = append(b.payload, "")
-	b.dealID = append(b.dealID, uuid.UUID(event.GetDealId()))
-	b.revision = append(b.revision, event.GetRevision())
-	b.eventType = append(b.eventType, typeName(event.GetType()))
-	b.status = append(b.status, statusName(d.GetStatus()))
-	b.registeredBy = append(b.registeredBy, uuid.UUID(d.GetRegisteredBy()))
-	companies := make([]uuid.UUID, len(d.GetTerms().GetParties()))
-	groups, roles := make([]uuid.UUID, len(companies)), make([]string, len(companies))
-	for i, p := range d.GetTerms().GetParties() {
-		companies[i], roles[i] = uuid.UUID(p.GetCompanyId()), roleName(p.GetRole())
-		groups[i] = companies[i]
-		if group := p.GetGroupId(); len(group) > 0 {
-			groups[i] = uuid.UUID(group)
-		}
-	}
-	b.companies = append(b.companies, companies)
-	b.groups = append(b.groups, groups)
-	associations := make([]uuid.UUID, len(event.GetAudience().GetAssociationIds()))
-	for i, id := range event.GetAudience().GetAssociationIds() {
-		associations[i] = uuid.UUID(id)
-	}
-	b.associations = append(b.associations, associations)
-	var wonOn *time.Time
-	if terms := d.GetTerms(); terms != nil && terms.WonOn != nil {
-		day := calendar.Date(terms.GetWonOn()).Time()
-		wonOn = &day
-	}
-	b.wonOn = append(b.wonOn, wonOn)
-	b.currencyOf = append(b.currencyOf, d.GetTerms().GetCurrency())
-	b.title = append(b.title, d.GetTitle())
-	b.customer = append(b.customer, d.GetCustomer().GetName())
-	b.domain = append(b.domain, d.GetCustomer().GetDomain())
-	b.externalRef = append(b.externalRef, d.GetExternalRef())
-	b.roles = append(b.roles, roles)
-	b.joining = append(b.joining, joining(d, companies))
-	b.waitsFor = append(b.waitsFor, waitsFor(d, companies))
 	b.told = append(b.told, true)
-	b.entries = AppendEntries(b.entries[:0], event)
-	for i := range b.entries {
-		b.appendEntry(&b.entries[i])
+	if err != nil { // what follows is that of an empty event
+		b.poisoned++
+		b.poison.Append(err.Error())
+		b.payload.AppendBytes(payload)
+		b.at = append(b.at, storedAt.UnixMilli())
+		b.eventType.addName("")
+		e.reset()
+	} else {
+		b.poison.Append("")
+		b.payload.Append("")
+		b.at = append(b.at, e.at.seconds*1000+int64(e.at.nanos/1e6))
+		b.eventType.addName(typeName(e.kind))
 	}
-	b.entryEnd = append(b.entryEnd, len(b.kind))
+	b.appendEvent(e)
 	return nil
 }
 
-func (b *Batch) appendPoison(storedAt time.Time, payload []byte, reason string) {
-	b.poisoned++
-	b.at = append(b.at, storedAt)
-	b.poison = append(b.poison, reason)
-	b.payload = append(b.payload, string(payload))
-	b.dealID = append(b.dealID, uuid.UUID{})
-	b.revision = append(b.revision, 0)
-	b.eventType = append(b.eventType, "")
-	b.status = append(b.status, "")
-	b.registeredBy = append(b.registeredBy, uuid.UUID{})
-	b.companies = append(b.companies, nil)
-	b.groups = append(b.groups, nil)
-	b.associations = append(b.associations, nil)
-	b.wonOn = append(b.wonOn, nil)
-	b.currencyOf = append(b.currencyOf, "")
-	b.title = append(b.title, "")
-	b.customer = append(b.customer, "")
-	b.domain = append(b.domain, "")
-	b.externalRef = append(b.externalRef, "")
-	b.roles = append(b.roles, nil)
-	b.joining = append(b.joining, nil)
-	b.waitsFor = append(b.waitsFor, nil)
-	b.told = append(b.told, true)
-	b.entryEnd = append(b.entryEnd, len(b.kind))
+func (b *Batch) appendEvent(e *logEvent) {
+	d, t := &e.deal, &e.deal.terms
+	b.dealID = append(b.dealID, orZero(e.dealID))
+	b.revision = append(b.revision, e.revision)
+	b.status.addName(statusName(d.status))
+	b.registeredBy = append(b.registeredBy, orZero(d.registeredBy))
+	for i := range t.parties {
+		p := &t.parties[i]
+		b.companies.values = append(b.companies.values, orZero(p.company))
+		b.groups = append(b.groups, orZero(p.groupOrItself()))
+		b.roles.addName(roleName(p.role))
+	}
+	b.companies.end()
+	for _, id := range e.associations {
+		b.associations.values = append(b.associations.values, orZero(id))
+	}
+	b.associations.end()
+	if t.hasWonOn {
+		b.wonOn, b.wonOnNull = append(b.wonOn, proto.Date32(t.wonOn)), append(b.wonOnNull, 0)
+	} else {
+		b.wonOn, b.wonOnNull = append(b.wonOn, 0), append(b.wonOnNull, 1)
+	}
+	b.currencyOf.add(t.currency)
+	b.title.AppendBytes(d.title)
+	b.customer.AppendBytes(d.customer)
+	b.domain.AppendBytes(d.domain)
+	b.externalRef.AppendBytes(d.externalRef)
+	b.appendStandings(d)
+	b.appendChange(e.replaces, e.attributions)
+	b.appendChange(e.unduplicatedReplaces, e.unduplicated)
+	b.entryEnd = append(b.entryEnd, uint64(len(b.kind)))
 }
 
-func (b *Batch) appendEntry(e *Entry) {
-	byParties := uint8(0)
-	if e.ByParties {
-		byParties = 1
+// input names the columns.
+func (b *Batch) input() proto.Input {
+	entry := func(values proto.ColInput) array { return array{&b.entryEnd, values} }
+	return proto.Input{
+		{Name: "seq", Data: &b.seq},
+		{Name: "at", Data: proto.Alias(&b.at, "DateTime64(3, 'UTC')")},
+		{Name: "payload_hash", Data: &b.payloadHash},
+		{Name: "poison", Data: &b.poison},
+		{Name: "payload", Data: &b.payload},
+		{Name: "deal_id", Data: &b.dealID},
+		{Name: "revision", Data: &b.revision},
+		{Name: "type", Data: b.eventType.column()},
+		{Name: "status", Data: b.status.column()},
+		{Name: "registered_by", Data: &b.registeredBy},
+		{Name: "companies", Data: b.companies.column()},
+		{Name: "groups", Data: array{&b.companies.ends, &b.groups}},
+		{Name: "associations", Data: b.associations.column()},
+		{Name: "won_on", Data: nullable{&b.wonOnNull, &b.wonOn}},
+		{Name: "value_currency", Data: b.currencyOf.column()},
+		{Name: "title", Data: &b.title},
+		{Name: "customer", Data: &b.customer},
+		{Name: "customer_domain", Data: &b.domain},
+		{Name: "external_ref", Data: &b.externalRef},
+		{Name: "roles", Data: array{&b.companies.ends, b.roles.column()}},
+		{Name: "joining", Data: b.joining.column()},
+		{Name: "waits_for", Data: b.waitsFor.column()},
+		{Name: "told", Data: &b.told},
+		{Name: "entry.kind", Data: entry(proto.Alias(&b.kind, "Enum8('association' = 1, 'chapter' = 2, 'pair' = 3)"))},
+		{Name: "entry.association_id", Data: entry(&b.association)},
+		{Name: "entry.year", Data: entry(&b.year)},
+		{Name: "entry.month", Data: entry(&b.month)},
+		{Name: "entry.a", Data: entry(&b.a)},
+		{Name: "entry.b", Data: entry(&b.b)},
+		{Name: "entry.currency", Data: entry(b.currency.column())},
+		{Name: "entry.amount", Data: entry(&b.amount)},
+		{Name: "entry.deals", Data: entry(&b.deals)},
+		{Name: "entry.by_parties", Data: entry(&b.byParties)},
+		{Name: "entry.unconverted", Data: entry(&b.unconverted)},
 	}
-	b.kind = append(b.kind, int8(e.Kind))
-	b.association = append(b.association, uuid.UUID(e.Association))
-	b.year = append(b.year, e.Year)
-	b.month = append(b.month, calendar.Date(e.Month).Time())
-	b.a = append(b.a, uuid.UUID(e.A))
-	b.b = append(b.b, uuid.UUID(e.B))
-	b.currency = append(b.currency, e.Currency)
-	b.amount = append(b.amount, e.AmountMinor)
-	b.deals = append(b.deals, e.Deals)
-	b.byParties = append(b.byParties, byParties)
-	b.unconverted = append(b.unconverted, e.Unconverted)
 }

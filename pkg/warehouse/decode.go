@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
 	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
@@ -43,116 +41,121 @@ type idError string
 
 func (e idError) Error() string { return string(e) + " is not 16 bytes, or all of them are 0" }
 
-// decode reads one payload and checks all that a row is made of, so that what it returns can be stored as it is.
-func decode(payload []byte) (*dealregv1.DealEvent, error) {
-	event := &dealregv1.DealEvent{}
-	err := proto.Unmarshal(payload, event)
+// decode reads one payload, in place of what e held, and checks all that a row is made of, so that it can be stored as it
+// is. The error says why it cannot.
+func (e *logEvent) decode(payload []byte) error {
+	e.reset()
+	sound := e.parse(payload)
 	// The schema tells first: newer bytes may well break the rules of today.
-	if event.GetSchema() > KnownSchema && err == nil {
-		return nil, &NewerSchemaError{Schema: event.GetSchema()}
+	if e.schema > KnownSchema && sound {
+		return &NewerSchemaError{Schema: e.schema}
 	}
 	switch {
-	case err != nil:
-		return nil, errUndecodable
-	case event.GetSchema() == 0:
-		return nil, errSchema
-	case event.GetRevision() == 0:
-		return nil, errRevision
-	case !event.GetAt().IsValid() || outside(event.GetAt().GetSeconds()/86400):
-		return nil, errTime
-	case len(event.GetDealId()) != 16:
-		return nil, idError("deal_id")
+	case !sound:
+		return errUndecodable
+	case e.schema == 0:
+		return errSchema
+	case e.revision == 0:
+		return errRevision
+	case !e.at.valid() || outside(e.at.seconds/86400):
+		return errTime
+	case len(e.dealID) != 16:
+		return idError("deal_id")
 	}
-	if err := checkDeal(event.GetDeal()); err != nil {
-		return nil, err
+	if err := e.deal.check(); err != nil {
+		return err
 	}
-	for _, id := range event.GetAudience().GetAssociationIds() {
+	for _, id := range e.associations {
 		if len(id) != 16 {
-			return nil, idError("an association of the audience")
+			return idError("an association of the audience")
 		}
 	}
-	for _, a := range event.GetReplaces() {
-		if err := checkAttribution(a); err != nil {
-			return nil, err
+	for _, list := range [...][]attribution{e.replaces, e.attributions} {
+		for i := range list {
+			if err := list[i].check(); err != nil {
+				return err
+			}
 		}
 	}
-	for _, a := range event.GetAttributions() {
-		if err := checkAttribution(a); err != nil {
-			return nil, err
+	for _, list := range [...][]attribution{e.unduplicatedReplaces, e.unduplicated} {
+		for i := range list {
+			if err := list[i].checkUnduplicated(); err != nil {
+				return err
+			}
 		}
 	}
-	for _, a := range []*dealregv1.Attribution{event.GetUnduplicatedReplaces(), event.GetUnduplicated()} {
-		if err := checkUnduplicated(a); err != nil {
-			return nil, err
-		}
-	}
-	return event, nil
+	return nil
 }
 
-func checkDeal(d *dealregv1.Deal) error {
-	if statusName(d.GetStatus()) == "" {
+// valid tells whether it is a time between the years 1 and 9999, as protobuf demands.
+func (t *timestamp) valid() bool {
+	const first, last = -62135596800, 253402300799
+	return t.present && first <= t.seconds && t.seconds <= last && 0 <= t.nanos && t.nanos < 1e9
+}
+
+func (d *logDeal) check() error {
+	if statusName(d.status) == "" {
 		return errStatus
 	}
-	if len(d.GetRegisteredBy()) != 16 {
+	if len(d.registeredBy) != 16 {
 		return idError("registered_by")
 	}
-	for _, p := range d.GetTerms().GetParties() {
-		if len(p.GetCompanyId()) != 16 {
+	for i := range d.terms.parties {
+		p := &d.terms.parties[i]
+		if len(p.company) != 16 {
 			return idError("a party's company_id")
 		}
-		if n := len(p.GetGroupId()); n != 0 && n != 16 { // none: the company is its own group
+		if n := len(p.group); n != 0 && n != 16 { // none: the company is its own group
 			return idError("a party's group_id")
 		}
 	}
-	if outside(int64(d.GetTerms().GetWonOn())) {
+	if outside(int64(d.terms.wonOn)) {
 		return errDay
 	}
 	return nil
 }
 
-func checkAttribution(a *dealregv1.Attribution) error {
-	if id := a.GetAssociationId(); len(id) != 16 || deal.ID(id).IsZero() {
+func (a *attribution) check() error {
+	if len(a.association) != 16 || deal.ID(a.association).IsZero() {
 		return idError("an attribution's association_id")
 	}
-	if err := checkPosted(a); err != nil {
+	if err := a.checkPosted(); err != nil {
 		return err
 	}
 	var chapters, pairs int64
-	for _, c := range a.GetChapters() {
-		if n := len(c.GetChapterId()); n != 0 && n != 16 { // none: members without a chapter
+	for _, c := range a.chapters {
+		if n := len(c.a); n != 0 && n != 16 { // none: members without a chapter
 			return idError("an attribution's chapter_id")
 		}
-		chapters += c.GetAmountMinor()
+		chapters += c.amountMinor
 	}
-	for _, p := range a.GetPairs() {
-		if len(p.GetCompanyA()) != 16 || len(p.GetCompanyB()) != 16 {
+	for _, p := range a.pairs {
+		if len(p.a) != 16 || len(p.b) != 16 {
 			return idError("a company of an attribution's pair")
 		}
-		pairs += p.GetAmountMinor()
+		pairs += p.amountMinor
 	}
-	if a.GetWithheld() == dealregv1.Withheld_WITHHELD_UNSPECIFIED && (chapters != a.GetAmountMinor() || pairs != a.GetAmountMinor()) {
+	counts := dealregv1.Withheld(a.withheld) == dealregv1.Withheld_WITHHELD_UNSPECIFIED
+	if counts && (chapters != a.amountMinor || pairs != a.amountMinor) {
 		return errSum
 	}
 	return nil
 }
 
-// checkUnduplicated checks what the deal counts for in all associations together, which may be absent.
-func checkUnduplicated(a *dealregv1.Attribution) error {
-	if a == nil {
-		return nil
-	}
-	if len(a.GetAssociationId()) > 0 || len(a.GetChapters()) > 0 || len(a.GetPairs()) > 0 || a.GetCurrency() != "EUR" {
+// checkUnduplicated checks what the deal counts for in all associations together.
+func (a *attribution) checkUnduplicated() error {
+	if len(a.association) > 0 || len(a.chapters) > 0 || len(a.pairs) > 0 || string(a.currency) != "EUR" {
 		return errTogether
 	}
-	return checkPosted(a)
+	return a.checkPosted()
 }
 
 // checkPosted checks what every entry of an attribution is made of.
-func checkPosted(a *dealregv1.Attribution) error {
-	if _, known := dealregv1.Withheld_name[int32(a.GetWithheld())]; !known {
+func (a *attribution) checkPosted() error {
+	if _, known := dealregv1.Withheld_name[a.withheld]; !known {
 		return errWithheld
 	}
-	if outside(int64(a.GetMonth())) {
+	if outside(int64(a.month)) {
 		return errDay
 	}
 	return nil
@@ -162,7 +165,7 @@ func checkPosted(a *dealregv1.Attribution) error {
 func outside(days int64) bool { return days < int64(calendar.First) || days > int64(calendar.Last) }
 
 // statusName gives the status as the API writes it, or nothing when it is unknown.
-func statusName(s dealregv1.Status) string {
+func statusName(s int32) string {
 	if s <= 0 || int(s) >= len(statusNames) {
 		return ""
 	}
@@ -171,7 +174,7 @@ func statusName(s dealregv1.Status) string {
 
 // typeName gives the event's type as the API writes it, without its prefix dealreg.deal. A type that this code does not
 // know changes nothing that it counts, and gets a number for a name.
-func typeName(t dealregv1.EventType) string {
+func typeName(t int32) string {
 	if t < 0 || int(t) >= len(typeNames) {
 		return fmt.Sprintf("type_%d", t)
 	}

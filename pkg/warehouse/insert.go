@@ -2,16 +2,16 @@ package warehouse
 
 import (
 	"context"
-	_ "embed"
+	"errors"
 	"fmt"
+	"time"
 
+	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// The order of the columns is the order in which Insert fills them.
-//
-//go:embed queries/insert.sql
-var insertSQL string
+// cancelWithin bounds how long an insert runs on when its context has ended.
+const cancelWithin = 250 * time.Millisecond
 
 // InsertID names the insert of a range of sequences: a second one while the first still runs is refused by the server.
 // The database is part of the name, since one server may hold several.
@@ -27,79 +27,80 @@ func (w *Warehouse) Insert(ctx context.Context, b *Batch) error {
 	if b.Len() == 0 {
 		return nil
 	}
-	ctx = clickhouse.Context(ctx,
-		clickhouse.WithQueryID(w.InsertID(b.First(), b.Last())),
-		clickhouse.WithSettings(clickhouse.Settings{
-			"async_insert":          0,
-			"insert_deduplicate":    0,
-			"deduplicate_insert":    "disable",
-			"max_insert_threads":    1,
-			"max_insert_block_size": 4 * PartitionRows,
-		}))
-	insert, err := w.conn.PrepareBatch(ctx, insertSQL)
+	client, err := w.inserter(ctx)
 	if err != nil {
 		return fmt.Errorf("begin insert of %d rows: %w", b.Len(), err)
 	}
-	at := 0
-	add := func(column any) {
-		if err == nil {
-			err = insert.Column(at).Append(column)
-		}
-		at++
-	}
-	add(b.seq)
-	add(b.at)
-	add(b.payloadHash)
-	add(b.poison)
-	add(b.payload)
-	add(b.dealID)
-	add(b.revision)
-	add(b.eventType)
-	add(b.status)
-	add(b.registeredBy)
-	add(b.companies)
-	add(b.groups)
-	add(b.associations)
-	add(b.wonOn)
-	add(b.currencyOf)
-	add(b.title)
-	add(b.customer)
-	add(b.domain)
-	add(b.externalRef)
-	add(b.roles)
-	add(b.joining)
-	add(b.waitsFor)
-	add(b.told)
-	add(rows(b.kind, b.entryEnd))
-	add(rows(b.association, b.entryEnd))
-	add(rows(b.year, b.entryEnd))
-	add(rows(b.month, b.entryEnd))
-	add(rows(b.a, b.entryEnd))
-	add(rows(b.b, b.entryEnd))
-	add(rows(b.currency, b.entryEnd))
-	add(rows(b.amount, b.entryEnd))
-	add(rows(b.deals, b.entryEnd))
-	add(rows(b.byParties, b.entryEnd))
-	add(rows(b.unconverted, b.entryEnd))
+	input := b.input()
+	err = client.Do(ctx, ch.Query{Body: input.Into("deal_events"), QueryID: w.InsertID(b.First(), b.Last()), Input: input})
 	if err != nil {
-		_ = insert.Abort()
-		return fmt.Errorf("fill column %d of %d rows: %w", at, b.Len(), err)
-	}
-	if err := insert.Send(); err != nil {
+		_ = client.Close() // what the server still expects on it is not known
 		return fmt.Errorf("insert %d rows: %w", b.Len(), err)
+	}
+	select {
+	case w.inserters <- client:
+	default:
+		_ = client.Close()
 	}
 	return nil
 }
 
-// rows cuts the values into one slice for each row, without copying them.
-func rows[T any](values []T, ends []int) [][]T {
-	result := make([][]T, len(ends))
-	start := 0
-	for i, end := range ends {
-		result[i] = values[start:end]
-		start = end
+// inserter gives the connection of the last insert, if it has nothing to do and is still there, or another. It takes
+// columns that are already in their form on the wire, where clickhouse-go copies arrays row by row with reflection.
+func (w *Warehouse) inserter(ctx context.Context) (*ch.Client, error) {
+	select {
+	case last := <-w.inserters:
+		quick, cancel := context.WithTimeout(ctx, w.options.DialTimeout)
+		defer cancel()
+		if err := last.Ping(quick); err == nil {
+			return last, nil
+		}
+		_ = last.Close()
+	default:
 	}
-	return result
+	var errs []error
+	for _, address := range w.options.Addr {
+		conn, err := w.dial(ctx, address)
+		if err == nil {
+			var client *ch.Client
+			if client, err = ch.Connect(ctx, conn, w.insertOptions()); err == nil {
+				return client, nil
+			}
+			_ = conn.Close()
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (w *Warehouse) insertOptions() ch.Options {
+	auth := w.options.Auth
+	options := ch.Options{
+		Database: auth.Database, User: auth.Username, Password: auth.Password, ClientName: "dealreg",
+		ReadTimeout:      cancelWithin, // after it the client looks whether the context has ended
+		HandshakeTimeout: w.options.DialTimeout,
+	}
+	switch w.options.Compression.Method { //nolint:exhaustive // others are of HTTP
+	case clickhouse.CompressionLZ4:
+		options.Compression = ch.CompressionLZ4
+	case clickhouse.CompressionLZ4HC:
+		options.Compression = ch.CompressionLZ4HC
+	case clickhouse.CompressionZSTD:
+		options.Compression = ch.CompressionZSTD
+	}
+	add := func(key string, value any) {
+		setting := ch.Setting{Key: key, Value: fmt.Sprint(value), Important: true}
+		if custom, is := value.(clickhouse.CustomSetting); is {
+			setting = ch.Setting{Key: key, Value: custom.Value, Custom: true}
+		}
+		options.Settings = append(options.Settings, setting)
+	}
+	for key, value := range w.options.Settings {
+		add(key, value)
+	}
+	add("max_insert_threads", 1)
+	add("max_insert_block_size", 4*PartitionRows) // a batch is not cut
+	return options
 }
 
 // KillInsert ends the insert of the range if it still runs, and waits until it has: after it the checkpoint is final.

@@ -1,7 +1,7 @@
 package warehouse
 
 import (
-	"google.golang.org/protobuf/proto"
+	"github.com/ClickHouse/ch-go/proto"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
@@ -33,43 +33,29 @@ type Entry struct {
 	Unconverted int8 // 1 for a deal that waits for a rate, -1 for one that no longer does
 }
 
-// AppendEntries appends what the event posts: the attributions that it replaces, negated, and its own. An event that
-// leaves them as they were posts nothing. What the deal counts for in all associations together is posted likewise, as
-// the total of an association with the zero id.
+// appendChange posts what an event changes, as entries of its row: the attributions that it replaces, negated, and its
+// own. An event that leaves them as they were posts nothing. What the deal counts for in all associations together is
+// posted likewise, as the total of an association with the zero id.
 //
 // A deal without a rate counts as unconverted, with no amount. A deal that gave way to its duplicate counts for nothing.
-func AppendEntries(entries []Entry, event *dealregv1.DealEvent) []Entry {
-	entries = appendChange(entries, event.GetReplaces(), event.GetAttributions())
-	return appendChange(entries, present(event.GetUnduplicatedReplaces()), present(event.GetUnduplicated()))
-}
-
-func present(a *dealregv1.Attribution) []*dealregv1.Attribution {
-	if a == nil {
-		return nil
-	}
-	return []*dealregv1.Attribution{a}
-}
-
-// appendChange takes back what counted before and posts what counts after, when they differ.
-func appendChange(entries []Entry, before, after []*dealregv1.Attribution) []Entry {
+func (b *Batch) appendChange(before, after []attribution) {
 	if sameAttributions(before, after) {
-		return entries
+		return
 	}
-	for _, a := range before {
-		entries = appendAttribution(entries, a, -1)
+	for i := range before {
+		b.appendAttribution(&before[i], -1)
 	}
-	for _, a := range after {
-		entries = appendAttribution(entries, a, 1)
+	for i := range after {
+		b.appendAttribution(&after[i], 1)
 	}
-	return entries
 }
 
-func sameAttributions(a, b []*dealregv1.Attribution) bool {
+func sameAttributions(a, b []attribution) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	for i := range a {
-		if !proto.Equal(a[i], b[i]) {
+		if !a[i].same(&b[i]) {
 			return false
 		}
 	}
@@ -77,43 +63,42 @@ func sameAttributions(a, b []*dealregv1.Attribution) bool {
 }
 
 // appendAttribution posts one attribution; sign is 1, or -1 to take it back.
-func appendAttribution(entries []Entry, a *dealregv1.Attribution, sign int8) []Entry {
-	base := Entry{
-		Year:      a.GetYear(),
-		Month:     a.GetMonth(),
-		Currency:  a.GetCurrency(),
-		ByParties: a.GetEvidence() == dealregv1.Evidence_EVIDENCE_PARTIES,
+func (b *Batch) appendAttribution(a *attribution, sign int8) {
+	counts := dealregv1.Withheld(a.withheld) == dealregv1.Withheld_WITHHELD_UNSPECIFIED
+	if !counts && dealregv1.Withheld(a.withheld) != dealregv1.Withheld_WITHHELD_UNCONVERTED {
+		return
 	}
-	copy(base.Association[:], a.GetAssociationId())
-	counts := false
-	switch a.GetWithheld() {
-	case dealregv1.Withheld_WITHHELD_UNSPECIFIED:
-		base.Deals, counts = sign, true
-	case dealregv1.Withheld_WITHHELD_UNCONVERTED:
-		base.Unconverted = sign
-	default:
-		return entries
+	b.appendEntry(a, sign, counts, KindAssociation, share{amountMinor: a.amountMinor})
+	for _, c := range a.chapters {
+		b.appendEntry(a, sign, counts, KindChapter, c)
 	}
-	post := func(kind Kind, x, y []byte, amountMinor int64) {
-		e := base
-		e.Kind = kind
-		if x != nil {
-			e.A = deal.ID(x)
-		}
-		if y != nil {
-			e.B = deal.ID(y)
-		}
-		if counts {
-			e.AmountMinor = int64(sign) * amountMinor
-		}
-		entries = append(entries, e)
+	for _, p := range a.pairs {
+		b.appendEntry(a, sign, counts, KindPair, p)
 	}
-	post(KindAssociation, nil, nil, a.GetAmountMinor())
-	for _, c := range a.GetChapters() {
-		post(KindChapter, c.GetChapterId(), nil, c.GetAmountMinor())
+}
+
+// appendEntry posts one entry: of a deal that counts, or that waits for a rate.
+func (b *Batch) appendEntry(a *attribution, sign int8, counts bool, kind Kind, s share) {
+	var deals, unconverted int8
+	var amountMinor int64
+	if counts {
+		deals, amountMinor = sign, int64(sign)*s.amountMinor
+	} else {
+		unconverted = sign
 	}
-	for _, p := range a.GetPairs() {
-		post(KindPair, p.GetCompanyA(), p.GetCompanyB(), p.GetAmountMinor())
+	var byParties uint8
+	if dealregv1.Evidence(a.evidence) == dealregv1.Evidence_EVIDENCE_PARTIES {
+		byParties = 1
 	}
-	return entries
+	b.kind = append(b.kind, int8(kind))
+	b.association = append(b.association, orZero(a.association))
+	b.year = append(b.year, a.year)
+	b.month = append(b.month, proto.Date32(a.month))
+	b.a = append(b.a, orZero(s.a))
+	b.b = append(b.b, orZero(s.b))
+	b.currency.add(a.currency)
+	b.amount = append(b.amount, amountMinor)
+	b.deals = append(b.deals, deals)
+	b.byParties = append(b.byParties, byParties)
+	b.unconverted = append(b.unconverted, unconverted)
 }

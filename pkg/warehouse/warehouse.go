@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
@@ -33,6 +34,8 @@ type Warehouse struct {
 	options  clickhouse.Options
 	database string
 	exists   atomic.Bool // whether the database was seen
+
+	inserters chan *ch.Client // holds the connection of the last insert while it has nothing to do
 }
 
 // databaseName is what a database may be called: the name stands in queries that take no bound identifier.
@@ -74,7 +77,7 @@ func Open(cfg Config) (*Warehouse, error) {
 			return dialKindly(ctx, address, options.DialTimeout)
 		}
 	}
-	w := &Warehouse{options: *options, database: options.Auth.Database}
+	w := &Warehouse{options: *options, database: options.Auth.Database, inserters: make(chan *ch.Client, 1)}
 	options.DialContext = w.dial
 	w.conn, err = clickhouse.Open(options)
 	if err != nil {
@@ -148,4 +151,11 @@ func (w *Warehouse) Ping(ctx context.Context) error {
 }
 
 // Close ends the connections.
-func (w *Warehouse) Close() error { return w.conn.Close() }
+func (w *Warehouse) Close() error {
+	select {
+	case client := <-w.inserters:
+		_ = client.Close()
+	default:
+	}
+	return w.conn.Close()
+}

@@ -17,6 +17,9 @@ type Health interface {
 	Report(part string, err error)
 }
 
+// DefaultBatchRows is how many events one insert takes at most.
+const DefaultBatchRows = 100_000
+
 // Config is what the aggregator needs. NATS and Warehouse are required; neither must be alive yet.
 type Config struct {
 	NATS      *nats.Conn
@@ -28,9 +31,9 @@ type Config struct {
 	// Pace is the least time between the starts of two inserts that are not full, and so how long an event waits at most
 	// besides the insert itself; 0 means 100 ms. An event that comes after a pause does not wait.
 	Pace time.Duration
-	// BatchRows bounds the events of one insert; 0 means 100,000.
+	// BatchRows bounds the events of one insert; 0 means DefaultBatchRows.
 	BatchRows int
-	// BatchBytes bounds the payloads of one insert, but for its last event; 0 means 32 MiB. Two batches are in memory at
+	// BatchBytes bounds the payloads of one insert, but for its last event; 0 means 64 MiB. Two batches are in memory at
 	// once: one that fills while the other is inserted.
 	BatchBytes int
 }
@@ -49,10 +52,10 @@ func (c *Config) complete() error {
 		c.Pace = 100 * time.Millisecond
 	}
 	if c.BatchRows == 0 {
-		c.BatchRows = 100_000
+		c.BatchRows = DefaultBatchRows
 	}
 	if c.BatchBytes == 0 {
-		c.BatchBytes = 32 << 20
+		c.BatchBytes = 64 << 20
 	}
 	return nil
 }

@@ -17,8 +17,8 @@ import (
 // askTimeout bounds one question to the broker.
 const askTimeout = 5 * time.Second
 
-// fetchAheadBytes bounds what the client buffers of the log beyond the batches.
-const fetchAheadBytes = 8 << 20
+// FetchAheadBytes bounds what the client buffers of the log beyond the batches.
+const FetchAheadBytes = 16 << 20
 
 var (
 	errReconnected = errors.New("the connection to the log was lost and is back: look again where the log stands")
@@ -87,36 +87,47 @@ func (s *Service) read(ctx context.Context, behind uint64, to *buffer) error {
 	if err != nil {
 		return fmt.Errorf("open a reader of the log: %w", err)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxBytes(fetchAheadBytes), jetstream.PullExpiry(10*time.Second),
-		jetstream.PullHeartbeat(2*time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
-	if err != nil {
-		return fmt.Errorf("open a reader of the log: %w", err)
-	}
-	defer messages.Stop()
-	s.cfg.Health.Report("nats", nil)
-	s.cfg.Health.Report("aggregator", nil)
-
-	last, delivered := behind, uint64(0)
-	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return fmt.Errorf("read the log: %w", err)
+	failed := make(chan error, 1)
+	fail := func(err error) {
+		select {
+		case failed <- fmt.Errorf("read the log: %w", err):
+		default: // the first reason counts
 		}
+	}
+	last, delivered := behind, uint64(0) // after a failure they stay, and nothing follows them any more
+	reading, err := consumer.Consume(func(m jetstream.Msg) {
 		meta, err := m.Metadata()
 		if err != nil {
-			return fmt.Errorf("read the log: %w", err)
+			fail(err)
+			return
 		}
 		seq := meta.Sequence.Stream
 		switch {
 		case meta.Sequence.Consumer != delivered+1 || seq <= last:
-			return errSkipped
+			fail(errSkipped)
+			return
 		case seq != last+1:
-			return &GapError{Want: last + 1, Got: seq}
+			fail(&GapError{Want: last + 1, Got: seq})
+			return
 		}
 		if err := to.add(ctx, seq, meta.Timestamp, m.Data()); err != nil {
-			return err
+			fail(err)
+			return
 		}
 		last, delivered = seq, meta.Sequence.Consumer
+	}, jetstream.PullMaxBytes(FetchAheadBytes), jetstream.PullExpiry(10*time.Second), jetstream.PullHeartbeat(2*time.Second),
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { fail(err) }))
+	if err != nil {
+		return fmt.Errorf("open a reader of the log: %w", err)
+	}
+	defer reading.Stop()
+	s.cfg.Health.Report("nats", nil)
+	s.cfg.Health.Report("aggregator", nil)
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

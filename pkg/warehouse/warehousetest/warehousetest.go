@@ -70,6 +70,39 @@ func Groups(t testing.TB, dsn string, seq uint64) []uuid.UUID {
 	return groups
 }
 
+// Table gives each row of deal_events as one text, in the order of the sequences: all columns, then each ledger entry.
+func Table(t testing.TB, dsn string) []string {
+	t.Helper()
+	rows, err := connect(t, dsn).Query(t.Context(), `SELECT concat(
+		arrayStringConcat([toString(seq), toString(toUnixTimestamp64Milli(at)), lower(hex(payload_hash)), poison, lower(hex(payload)),
+			toString(deal_id), toString(revision), type, status, toString(registered_by), arrayStringConcat(companies, ','),
+			arrayStringConcat(groups, ','), arrayStringConcat(associations, ','), ifNull(toString(toInt32(won_on)), ''),
+			value_currency, title, customer, customer_domain, external_ref, arrayStringConcat(roles, ','),
+			arrayStringConcat(joining, ','), arrayStringConcat(waits_for, ',')], '|'),
+		arrayStringConcat(arrayMap((kind, association, year, month, a, b, currency, amount, deals, by_parties, unconverted) ->
+			concat('|', arrayStringConcat([toString(toInt8(kind)), toString(association), toString(year), toString(toInt32(month)),
+				toString(a), toString(b), currency, toString(amount), toString(deals), toString(by_parties), toString(unconverted)], ' ')),
+			entry.kind, entry.association_id, entry.year, entry.month, entry.a, entry.b, entry.currency, entry.amount, entry.deals,
+			entry.by_parties, entry.unconverted)))
+		FROM deal_events FINAL WHERE told ORDER BY seq`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var result []string
+	for rows.Next() {
+		var row string
+		if err := rows.Scan(&row); err != nil {
+			t.Fatal(err)
+		}
+		result = append(result, row)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
 // Parts counts the parts that inserts wrote to the first partition of deal_events, whether or not they were merged since.
 func Parts(t testing.TB, dsn string) uint64 {
 	t.Helper()
