@@ -21,7 +21,8 @@ func describe(c *huma.Config) {
 	c.Security = []map[string][]string{{bearer: {}}}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{bearer: {
 		Type: "http", Scheme: "bearer", BearerFormat: "drk_<prefix>_<secret>", // #nosec G101 -- the form, no key
-		Description: "A key: `drk_<prefix>_<secret>`. `POST /v1/keys` makes one and shows its secret once.",
+		Description: "A key: `drk_<prefix>_<secret>`. `POST /v1/keys` makes one and shows its secret once; " +
+			"`POST /v1/sessions` gives people who sign in one that lasts some hours.",
 	}}
 	c.Components.Responses = map[string]*huma.Response{}
 	c.Components.Headers = map[string]*huma.Header{
@@ -72,6 +73,9 @@ var tags = []*huma.Tag{
 	{Name: "Chapters", Description: "Chapters divide an association by place. They add up to it exactly."},
 	{Name: "Companies", Description: "Companies are the parties of deals, members or not."},
 	{Name: "Members", Description: "Who was a member when, in which chapter, and accepted the code of ethics."},
+	{Name: "People", Description: "A person signs in with a link or with an OpenID provider. The log knows people by their ids only."},
+	{Name: "Sessions", Description: "A session opens the API for some hours, as the key or the person does that it belongs to."},
+	{Name: "Waivers", Description: "A pair of companies is shown to a guarded association's board when both waive. What was released stays released."},
 	{Name: "Keys", Description: "A key opens the API for one company, association or operator. Only a hash of it is kept."},
 	{Name: "Rates", Description: "Reference rates convert won deals into an association's currency. They stay in the deal's record."},
 	{Name: "Deals", Description: "A deal counts once every party has attested the same terms. Silence never counts."},

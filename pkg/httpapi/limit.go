@@ -114,14 +114,13 @@ func (s *Server) admit(w http.ResponseWriter, p roster.Principal) bool {
 	return l.ok
 }
 
-// refuse answers a request that nobody signed: 401, and 429 once the address sent too many of them. A valid key gets in
-// from any address: many may share one, and nobody guesses 256 bits.
-func (s *Server) refuse(w http.ResponseWriter, remote string) {
+// refuse is the answer to credentials that open nothing: 401, and 429 once the address sent too many of them. Valid ones
+// get in from any address: many may share one, and nobody guesses 256 bits.
+func (s *Server) refuse(remote, detail string) *Problem {
 	if l := s.refusals.take(network(remote), s.cfg.Refusals, s.cfg.Now()); !l.ok {
-		TooMany(ceil(l.wait)).Write(w)
-		return
+		return TooMany(ceil(l.wait))
 	}
-	Unauthorized().Write(w)
+	return unauthorized(detail)
 }
 
 // network is whom an address belongs to: itself, or the /64 of an IPv6 address, of which one user has all.

@@ -65,8 +65,11 @@ func NewProblem(status int, detail string, faults ...Fault) *Problem {
 
 // NotFound answers 404: the thing does not exist, or the caller may not know that it does.
 func NotFound() *Problem {
-	return NewProblem(http.StatusNotFound, "it does not exist, or this key may not see it: check the address and the key")
+	return NotFoundBecause("it does not exist, or this key may not see it: check the address and the key")
 }
+
+// NotFoundBecause answers 404 where the detail can say more than NotFound does.
+func NotFoundBecause(detail string) *Problem { return NewProblem(http.StatusNotFound, detail) }
 
 // Forbidden answers 403 about something that the caller may see; the detail says who may do it.
 func Forbidden(detail string) *Problem { return NewProblem(http.StatusForbidden, detail) }
@@ -109,10 +112,13 @@ func Unavailable(reason string, cause error) *Problem {
 	return NewProblem(http.StatusServiceUnavailable, reason+": try again in a second").WithHeader("Retry-After", "1").WithCause(cause)
 }
 
-// Unauthorized answers 401.
-func Unauthorized() *Problem {
-	return NewProblem(http.StatusUnauthorized, "send a key that is not revoked as Authorization: Bearer drk_...").
-		WithHeader("WWW-Authenticate", `Bearer realm="dealreg"`)
+const refusedKey = "send a key that is not revoked, or that of a session that has not ended, as Authorization: Bearer drk_..."
+
+// Unauthorized answers 401 to a request that nobody signed.
+func Unauthorized() *Problem { return unauthorized(refusedKey) }
+
+func unauthorized(detail string) *Problem {
+	return NewProblem(http.StatusUnauthorized, detail).WithHeader("WWW-Authenticate", `Bearer realm="dealreg"`)
 }
 
 // TooMany answers 429 and asks the client to wait, at least one second.

@@ -26,6 +26,8 @@ import (
 type request struct {
 	principal roster.Principal
 	cause     error // why the answer is what it is
+
+	refuse func(detail string) *Problem // answers credentials that open nothing
 }
 
 type requestKey struct{}
@@ -41,6 +43,15 @@ func Caller(ctx context.Context) roster.Principal {
 		return r.principal
 	}
 	return roster.Principal{}
+}
+
+// Refused is the answer of a Public operation to credentials that open nothing: 401 with the detail, which should be
+// the same whatever is wrong with them, and 429 once the address sent too many of them.
+func Refused(ctx context.Context, detail string) *Problem {
+	if r := requestOf(ctx); r != nil && r.refuse != nil {
+		return r.refuse(detail)
+	}
+	return unauthorized(detail)
 }
 
 // WithCaller gives a context as a handler would meet it, for callers inside the process.
@@ -61,7 +72,7 @@ func (s *Server) authenticate(ctx huma.Context, next func(huma.Context)) {
 		Unavailable("the directory of keys is still being read", nil).Write(w)
 		return
 	case err != nil:
-		s.refuse(w, r.RemoteAddr)
+		s.refuse(r.RemoteAddr, refusedKey).Write(w)
 		return
 	}
 	note := requestOf(ctx.Context())
@@ -75,10 +86,8 @@ func (s *Server) authenticate(ctx huma.Context, next func(huma.Context)) {
 	}
 }
 
-// signer tells who signed the request. This is the one place that knows how: a second way to sign in, such as the
-// cookie of a person's session (OIDC), is looked for here, beside the Authorization header, and ends in a Principal as
-// a key does. Its KeyID must be the session's own ID, since limits, the record of looks and the log's actors name it;
-// and a session that a browser sends by itself must be refused here for any other site's requests. Handlers meet only
+// signer tells who signed the request. This is the one place that knows how: with a key, or with the key of a session,
+// in the Authorization header. There is no cookie, so no browser signs another site's request. Handlers meet only
 // Caller.
 func (s *Server) signer(r *http.Request) (roster.Principal, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
@@ -152,7 +161,7 @@ const unknownRoute = "none"
 // serve is the whole way of a request. Durations are measured with the monotonic clock.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	start := s.cfg.Now()
-	note := &request{}
+	note := &request{refuse: func(detail string) *Problem { return s.refuse(r.RemoteAddr, detail) }}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, note))
 	answer := &answer{ResponseWriter: w}
 	route := unknownRoute

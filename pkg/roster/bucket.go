@@ -3,6 +3,7 @@ package roster
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -12,8 +13,9 @@ import (
 // Bucket is the name of one JetStream KV bucket.
 type Bucket string
 
-// The buckets. Their keys: ids; in members <association>.<company>; in keys the prefix of the token; in rates the day;
-// in key_use, which says when keys were last used, the id of the key.
+// The buckets. Their keys: ids; in members <association>.<company>; in waivers <association>.<company>.<partner>; in
+// keys and sessions the prefix of the token; in rates the day; in key_use, which says when keys were last used and
+// people last there, the id of the key or the person.
 const (
 	Companies    Bucket = "companies"
 	Associations Bucket = "associations"
@@ -22,10 +24,13 @@ const (
 	Keys         Bucket = "keys"
 	Rates        Bucket = "rates"
 	KeyUse       Bucket = "key_use"
+	Sessions     Bucket = "sessions"
+	People       Bucket = "people"
+	Waivers      Bucket = "waivers"
 )
 
 // Buckets is the whole topology.
-var Buckets = []Bucket{Companies, Associations, Chapters, Members, Keys, Rates, KeyUse}
+var Buckets = []Bucket{Companies, Associations, Chapters, Members, Keys, Rates, KeyUse, Sessions, People, Waivers}
 
 const (
 	history      = 5       // earlier values of an entry that are kept for the operator
@@ -47,14 +52,20 @@ func CreateBuckets(ctx context.Context, js jetstream.JetStream, replicas int) er
 }
 
 func create(ctx context.Context, js jetstream.JetStream, b Bucket, replicas int) error {
-	kept := uint8(history)
-	if b == KeyUse {
-		kept = 1
-	}
-	_, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: string(b), Description: "dealreg directory: " + string(b), History: kept,
+	cfg := jetstream.KeyValueConfig{
+		Bucket: string(b), Description: "dealreg directory: " + string(b), History: history,
 		MaxValueSize: maxValueSize, Storage: jetstream.FileStorage, Replicas: max(1, replicas),
-	})
+	}
+	switch b {
+	case KeyUse:
+		cfg.History = 1
+	case Sessions:
+		cfg.History = 1
+		cfg.TTL = SessionLasts           // the server drops what expired,
+		cfg.LimitMarkerTTL = time.Minute // and tells those who follow the bucket
+	default:
+	}
+	_, err := js.CreateKeyValue(ctx, cfg)
 	return err
 }
 

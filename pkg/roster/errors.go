@@ -8,7 +8,7 @@ import (
 // ErrNotLoaded means that the copy in memory was never complete yet: nobody can be let in, nothing be looked up.
 var ErrNotLoaded = errors.New("the directory is not loaded yet")
 
-// ErrUnauthenticated means that a token is no key, or one that was revoked.
+// ErrUnauthenticated means that a token opens nothing: it is none, or was revoked, ended, used or has expired.
 var ErrUnauthenticated = errors.New("not a valid key")
 
 // ErrNotFound means that the bucket has no such entry.

@@ -1,22 +1,15 @@
 package roster
 
 import (
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base32"
-	"regexp"
 	"time"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 )
 
-// Key is the record of an API key. Its secret is nowhere: Hash is the HMAC-SHA256 of the whole token under the
-// pepper.
+// Key is the record of an API key.
 type Key struct {
-	ID            deal.ID    `json:"id"`
-	Prefix        string     `json:"prefix"` // 10 characters, finds the record
-	Hash          []byte     `json:"hash"`
+	ID deal.ID `json:"id"`
+	sealed
 	Role          Role       `json:"role"`
 	CompanyID     deal.ID    `json:"company_id,omitzero"`
 	AssociationID deal.ID    `json:"association_id,omitzero"`
@@ -75,39 +68,11 @@ func (k Key) Principal() Principal {
 	return Principal{KeyID: k.ID, Role: k.Role, Company: k.CompanyID, Association: k.AssociationID}
 }
 
-const (
-	prefixLength = 10 // 50 bits
-	secretBytes  = 32 // 256 bits
-)
-
-var (
-	base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
-	tokenForm   = regexp.MustCompile(`^drk_([a-z2-7]{10})_[a-z2-7]{52}$`)
-)
-
-// issue makes a key and its token, which is shown once and never again.
+// issue makes a key and its token.
 func issue(id deal.ID, s Scope, at time.Time, pepper []byte) (Key, string) {
-	random := make([]byte, prefixLength+secretBytes)
-	_, _ = rand.Read(random) // never fails (crypto/rand)
-	prefix := base32Lower.EncodeToString(random[:prefixLength])[:prefixLength]
-	token := "drk_" + prefix + "_" + base32Lower.EncodeToString(random[prefixLength:])
+	token, kept := newToken(kindKey, pepper)
 	return Key{
-		ID: id, Prefix: prefix, Hash: hashToken(token, pepper), Role: s.Role, CompanyID: s.CompanyID,
-		AssociationID: s.AssociationID, Label: CleanName(s.Label), CreatedAt: at.UTC(), slot: prefix,
+		ID: id, sealed: kept, Role: s.Role, CompanyID: s.CompanyID,
+		AssociationID: s.AssociationID, Label: CleanName(s.Label), CreatedAt: at.UTC(), slot: kept.Prefix,
 	}, token
-}
-
-// prefixOf finds the prefix of a token; false when the text is no token.
-func prefixOf(token string) (string, bool) {
-	parts := tokenForm.FindStringSubmatch(token)
-	if parts == nil {
-		return "", false
-	}
-	return parts[1], true
-}
-
-func hashToken(token string, pepper []byte) []byte {
-	mac := hmac.New(sha256.New, pepper)
-	mac.Write([]byte(token))
-	return mac.Sum(nil)
 }

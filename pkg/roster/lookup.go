@@ -159,14 +159,6 @@ func (r *Roster) Key(id deal.ID) (Key, bool) {
 	return k, ok
 }
 
-// KeyByPrefix finds a key by its prefix, revoked ones too.
-func (r *Roster) KeyByPrefix(prefix string) (Key, bool) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	k, ok := r.keys[prefix]
-	return k, ok
-}
-
 // Keys lists all keys by ID, which is the order in which they were issued.
 func (r *Roster) Keys() []Key {
 	r.mu.RLock()

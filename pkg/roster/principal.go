@@ -2,7 +2,7 @@ package roster
 
 import "github.com/dealreg/dealreg/pkg/deal"
 
-// Role is what a key may do.
+// Role is what a key or a person may do.
 type Role string
 
 // The roles. RoleMember and RoleCompanyAdmin belong to a company; RoleRegistrar and RoleBoard to an association;
@@ -16,9 +16,13 @@ const (
 	RoleOperator     Role = "operator"
 )
 
-// Principal is who acts: the key, its role and what the role is bound to. The zero Principal may do nothing.
+// Principal is who acts: the key or the person, its role and what the role is bound to. The zero Principal may do
+// nothing.
 type Principal struct {
+	// KeyID names who acts in limits, in the record of looks and in the log for ever: the key, or the person whose
+	// session it is. A session of a key acts as that key.
 	KeyID       deal.ID
+	SessionID   deal.ID // zero: the key itself was sent
 	Role        Role
 	Company     deal.ID // RoleMember, RoleCompanyAdmin
 	Association deal.ID // RoleRegistrar, RoleBoard, RoleAuditor (zero: every association)

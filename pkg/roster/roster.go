@@ -42,6 +42,13 @@ type Roster struct {
 	membershipOf map[deal.ID]map[deal.ID]Membership // company, association
 	keys         map[string]Key                     // by prefix
 	keyIDs       map[deal.ID]string                 // to prefix
+	sessions     map[string]Session                 // by prefix
+	sessionIDs   map[deal.ID]string                 // to prefix
+	people       map[deal.ID]Person
+	byEmail      map[string][]deal.ID
+	bySubject    map[Subject][]deal.ID
+	byLink       map[string][]deal.ID // by prefix
+	waivers      map[string]Waiver    // by slot
 	usedAt       map[deal.ID]keyUse
 	rates        map[calendar.Date]money.Day
 	table        *money.Table // nil: to be made from rates
@@ -160,6 +167,13 @@ func (r *Roster) clear(b Bucket) {
 		r.rates, r.table = map[calendar.Date]money.Day{}, nil
 	case KeyUse:
 		r.usedAt = map[deal.ID]keyUse{}
+	case Sessions:
+		r.sessions, r.sessionIDs = map[string]Session{}, map[deal.ID]string{}
+	case People:
+		r.people, r.byEmail = map[deal.ID]Person{}, map[string][]deal.ID{}
+		r.bySubject, r.byLink = map[Subject][]deal.ID{}, map[string][]deal.ID{}
+	case Waivers:
+		r.waivers = map[string]Waiver{}
 	}
 }
 
@@ -193,6 +207,12 @@ func (r *Roster) apply(b Bucket, slot string, data []byte, revision uint64) erro
 				r.usedAt[id] = u
 			}
 		})
+	case Sessions:
+		return take(data, func(s Session) { s.Revision = revision; r.setSession(s) })
+	case People:
+		return take(data, func(p Person) { p.Revision = revision; r.setPerson(p) })
+	case Waivers:
+		return take(data, func(w Waiver) { w.Revision = revision; r.waivers[w.Key().slot()] = w })
 	}
 	return nil
 }
@@ -242,7 +262,7 @@ func (r *Roster) setRates(slot string, data []byte) error {
 	})
 }
 
-// remove forgets an entry that an operator deleted from a bucket by hand. The lock is held.
+// remove forgets an entry that was taken out of a bucket. The lock is held.
 func (r *Roster) remove(b Bucket, slot string) {
 	id, _ := deal.ParseID(slot)
 	switch b {
@@ -284,6 +304,12 @@ func (r *Roster) remove(b Bucket, slot string) {
 		}
 	case KeyUse:
 		delete(r.usedAt, id)
+	case Sessions:
+		r.removeSession(slot)
+	case People:
+		r.removePerson(id)
+	case Waivers:
+		delete(r.waivers, slot)
 	}
 }
 

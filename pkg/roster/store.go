@@ -201,6 +201,22 @@ func (s *Store) put(ctx context.Context, b Bucket, slot string, v any, over uint
 	if err != nil {
 		return 0, err
 	}
+	return s.publish(ctx, b, slot, msg, over)
+}
+
+// purge takes an entry out with all its earlier values, over a revision or, with nil, whatever is there.
+func (s *Store) purge(ctx context.Context, b Bucket, slot string, over *uint64) (uint64, error) {
+	msg := nats.NewMsg("$KV." + string(b) + "." + slot)
+	msg.Header.Set("KV-Operation", "PURGE") // ADR-8 of NATS
+	msg.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+	if over == nil {
+		return s.publish(ctx, b, slot, msg, 0)
+	}
+	expect(msg, *over)
+	return s.publish(ctx, b, slot, msg, *over)
+}
+
+func (s *Store) publish(ctx context.Context, b Bucket, slot string, msg *nats.Msg, over uint64) (uint64, error) {
 	if !s.js.Conn().IsConnected() {
 		return 0, errDisconnected // the client would keep the write and send it when nobody expects it any more
 	}
@@ -242,9 +258,13 @@ func message(b Bucket, slot string, v any, over *uint64) (*nats.Msg, error) {
 	msg := nats.NewMsg("$KV." + string(b) + "." + slot)
 	msg.Data = data
 	if over != nil {
-		msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(*over, 10))
+		expect(msg, *over)
 	}
 	return msg, nil
+}
+
+func expect(msg *nats.Msg, revision uint64) {
+	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
 }
 
 func (s *Store) get(ctx context.Context, b Bucket, slot string, v any) (uint64, error) {

@@ -339,6 +339,11 @@ func (w *world) settle() {
 	get("/v1/keys")
 	do(w.operator, call{method: http.MethodDelete, path: "/v1/keys/" + issued.ID})
 
+	var session struct{ Secret string }
+	do(w.operator, call{method: http.MethodPost, path: "/v1/sessions", body: map[string]any{"key": secret}, into: &session})
+	do(w.operator.as(session.Secret), call{method: http.MethodGet, path: "/v1/session"})
+	do(w.operator.as(session.Secret), call{method: http.MethodDelete, path: "/v1/session"})
+
 	upload := importDeals{File: writeFile(w.t, "history.csv", historyCSV), Map: writeFile(w.t, "map.json", historyMap), Association: w.ids["associations"]}
 	state, err := upload.upload(ctx, w.operator)
 	must(err)
@@ -591,9 +596,12 @@ func (w *world) refusesStrangers(op *huma.Operation) {
 }
 
 // openToBoards is what every key may read: who is there to make deals with, at what rates, and what it is itself.
-var openToBoards = []string{"get-company", "list-associations", "list-companies", "list-keys", "list-rates"}
+var openToBoards = []string{"get-company", "get-session", "list-associations", "list-companies", "list-keys", "list-rates"}
 
 func (w *world) refusesTheBoardOfAnother(op *huma.Operation) {
+	if op.OperationID == "start-session" || op.OperationID == "end-session" { // of one's own
+		return
+	}
 	a := w.sample(op)
 	a.key = w.board
 	if slices.Contains(openToBoards, op.OperationID) {

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/oidclogin"
 	"github.com/dealreg/dealreg/pkg/roster"
 )
 
@@ -26,6 +27,9 @@ type Config struct {
 	HasWonDeals func(ctx context.Context, association deal.ID) (bool, error)
 	// Announce gets the operator's first key, once in the life of the buckets. Without it none is made.
 	Announce func(token string)
+
+	// OpenID verifies the ID tokens with which people sign in. Without it they sign in with links only.
+	OpenID *oidclogin.Provider
 
 	Log    *zap.Logger      // nil logs nothing
 	Health roster.Health    // nil reports nothing

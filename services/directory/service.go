@@ -18,6 +18,7 @@ import (
 const (
 	prepareWithin = 5 * time.Second        // then once more: a request that met the end of a connection is lost
 	answerWithin  = 3 * time.Second        // a write that takes longer is answered with 503
+	signInWithin  = 15 * time.Second       // what an OpenID provider is asked included
 	seenWithin    = 500 * time.Millisecond // how long an answer waits until the roster shows the write
 )
 
@@ -90,6 +91,7 @@ func (s *Service) Routes(api huma.API) {
 	s.companyRoutes(api)
 	s.memberRoutes(api)
 	s.keyRoutes(api)
+	s.sessionRoutes(api)
 	s.rateRoutes(api)
 }
 

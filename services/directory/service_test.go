@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/lifecycle"
+	"github.com/dealreg/dealreg/pkg/oidclogin"
 	"github.com/dealreg/dealreg/pkg/roster"
 	"github.com/dealreg/dealreg/pkg/roster/rostertest"
 	"github.com/dealreg/dealreg/services/directory"
@@ -34,24 +36,35 @@ type system struct {
 	operator string
 	health   *lifecycle.Health
 	won      bool
+	later    atomic.Int64 // how far the clock was put forward
+}
+
+func (s *system) now() time.Time {
+	return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC).Add(time.Duration(s.later.Load()))
 }
 
 // start runs a directory, waits for the operator's first key and for readiness.
 func start(t *testing.T, js jetstream.JetStream) *system {
+	t.Helper()
+	return startWith(t, js, nil)
+}
+
+// startWith is start with an OpenID provider.
+func startWith(t *testing.T, js jetstream.JetStream, openID *oidclogin.Provider) *system {
 	t.Helper()
 	s := &system{t: t, health: lifecycle.NewHealth()}
 	r := roster.New(js, nil, s.health)
 	announced := make(chan string, 1)
 	service, err := directory.New(directory.Config{
 		JetStream: js, Roster: r, Pepper: pepper, Health: s.health,
-		Now:         func() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) },
+		Now: s.now, OpenID: openID,
 		Announce:    func(token string) { announced <- token },
 		HasWonDeals: func(context.Context, deal.ID) (bool, error) { return s.won, nil },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httpapi.New(httpapi.Config{Health: s.health, Authenticate: roster.Authenticator{Roster: r, Pepper: pepper}.Authenticate})
+	server := httpapi.New(httpapi.Config{Health: s.health, Authenticate: roster.Authenticator{Roster: r, Pepper: pepper, Now: s.now}.Authenticate})
 	service.Routes(server.API)
 	web := httptest.NewServer(server.Handler())
 	t.Cleanup(web.Close)
