@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/dealreg/dealreg/pkg/deal"
 )
 
@@ -21,7 +23,9 @@ func StatementSubject(association deal.ID, year int) string {
 }
 
 // YearsSubject is where the releases of all years of an association are.
-func YearsSubject(association deal.ID) string { return "records.statement." + association.String() + ".*" }
+func YearsSubject(association deal.ID) string {
+	return "records.statement." + association.String() + ".*"
+}
 
 // Cause is why a release of a statement was made.
 type Cause string
@@ -58,6 +62,25 @@ func DecodeStatement(payload []byte) (Statement, error) {
 		return Statement{}, errors.New("read the record of a statement: it names no release")
 	}
 	return s, nil
+}
+
+// PutStatement writes the record of a release behind the latest release of any association, which is at the sequence; 0
+// when there is none yet. All releases come one after the other, since what one may show depends on those of associations
+// that share deals with it. It returns the record's sequence once it is on the disk. Errors are ErrConflict, when another
+// release came first, and ErrUnknown.
+func (r *Records) PutStatement(ctx context.Context, s Statement, behind uint64, payload []byte) (uint64, error) {
+	if err := connected(r.nc); err != nil {
+		return 0, err
+	}
+	ack, err := r.js.Publish(ctx, StatementSubject(s.Association, s.Year), payload,
+		jetstream.WithExpectStream(RecordsStream), jetstream.WithExpectLastSequenceForSubject(behind, StatementSubjects))
+	switch {
+	case err == nil:
+		return ack.Sequence, nil
+	case isConflict(err):
+		return 0, fmt.Errorf("write release %s behind sequence %d: %w", s.ID(), behind, ErrConflict)
+	}
+	return 0, fmt.Errorf("write release %s: %w: %w", s.ID(), ErrUnknown, err)
 }
 
 // Each gives every record on the subject, which may have wildcards, to the function, the first one first. It asks the

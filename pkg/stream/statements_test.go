@@ -76,3 +76,33 @@ func TestEach_GivesEveryRecordOfTheSubjectInOrder(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestPutStatement_ReleasesOfAllAssociationsComeOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	_, nc := newLog(t)
+	records, err := stream.NewRecords(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := stream.Statement{Association: deal.ID{1}, Year: 2026, Release: 1}
+	other := stream.Statement{Association: deal.ID{2}, Year: 2025, Release: 1}
+	if _, err := records.Put(t.Context(), stream.ImportSubject(deal.ID{9}), 0, []byte("no release")); err != nil {
+		t.Fatal(err)
+	}
+	first, err := records.PutStatement(t.Context(), one, 0, []byte("r1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, behind := range []uint64{0, first + 1} {
+		if _, err := records.PutStatement(t.Context(), other, behind, []byte("r1")); !errors.Is(err, stream.ErrConflict) {
+			t.Errorf("behind %d: %v", behind, err)
+		}
+	}
+	second, err := records.PutStatement(t.Context(), other, first, []byte("r1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last, _, err := records.Last(t.Context(), stream.StatementSubjects); err != nil || last != second {
+		t.Errorf("%d, %v", last, err)
+	}
+}

@@ -16,6 +16,9 @@ import (
 //go:embed queries/statement_deals.sql
 var statementDealsSQL string
 
+//go:embed queries/statement_years.sql
+var statementYearsSQL string
+
 //go:embed queries/statement_hashes.sql
 var statementHashesSQL string
 
@@ -52,9 +55,9 @@ type Part struct {
 // DealYears reads the deals that ever counted in an association's year, by their ids, as the events up to the sequence
 // left them. A deal that gave way to its duplicate counts for nothing. The caller makes sure that the warehouse holds the
 // log that far.
-func (w *Warehouse) DealYears(ctx context.Context, association deal.ID, year int, upTo uint64) ([]DealYear, error) {
-	rows, err := w.conn.Query(ctx, statementDealsSQL, clickhouse.Named("association", association.String()),
-		clickhouse.Named("year", year), clickhouse.Named("up_to", upTo))
+func (w *Warehouse) DealYears(ctx context.Context, of AssociationYear, upTo uint64) ([]DealYear, error) {
+	rows, err := w.conn.Query(ctx, statementDealsSQL, clickhouse.Named("association", of.Association.String()),
+		clickhouse.Named("year", of.Year), clickhouse.Named("up_to", upTo))
 	if err != nil {
 		return nil, fmt.Errorf("read the deals of a year: %w", err)
 	}
@@ -126,6 +129,36 @@ func (e addedEntries) counts() *Counts {
 		}
 	}
 	return counts
+}
+
+// AssociationYear is one year of one association.
+type AssociationYear struct {
+	Association deal.ID
+	Year        int
+}
+
+// YearsSharingDeals gives the years of associations, this one included, in which a deal ever counted that ever counted
+// in this one, up to the sequence. There are none when no deal did.
+func (w *Warehouse) YearsSharingDeals(ctx context.Context, with AssociationYear, upTo uint64) ([]AssociationYear, error) {
+	rows, err := w.conn.Query(ctx, statementYearsSQL, clickhouse.Named("association", with.Association.String()),
+		clickhouse.Named("year", with.Year), clickhouse.Named("up_to", upTo))
+	if err != nil {
+		return nil, fmt.Errorf("find years that share deals: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var years []AssociationYear
+	for rows.Next() {
+		var association uuid.UUID
+		var year int32
+		if err := rows.Scan(&association, &year); err != nil {
+			return nil, fmt.Errorf("read years that share deals: %w", err)
+		}
+		years = append(years, AssociationYear{Association: deal.ID(association), Year: int(year)})
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read years that share deals: %w", err)
+	}
+	return years, nil
 }
 
 // PayloadHashes gives the SHA-256 of the payload of each event behind the one sequence up to the other, in their order,

@@ -34,7 +34,7 @@ func TestDealYears_GivesEachDealAsEachEventLeftIt(t *testing.T) {
 	)
 	read := func(year int, upTo uint64) []warehouse.DealYear {
 		t.Helper()
-		deals, err := w.DealYears(t.Context(), association, year, upTo)
+		deals, err := w.DealYears(t.Context(), warehouse.AssociationYear{Association: association, Year: year}, upTo)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,8 @@ func TestDealYears_GivesEachDealAsEachEventLeftIt(t *testing.T) {
 	unconverted := &warehouse.Counts{Month: calendar.New(2026, 3, 1), Currency: "EUR", ByParties: true, Unconverted: true}
 	same(t, read(2026, 7), []warehouse.DealYear{
 		{Deal: first, Versions: []warehouse.DealVersion{
-			{Sequence: 1, Groups: own, Counts: counts(100)}, {Sequence: 3, Groups: []deal.ID{alpha, gamma}, Counts: counts(300)},
+			{Sequence: 1, Groups: own, Counts: counts(100)},
+			{Sequence: 3, Groups: []deal.ID{alpha, gamma}, Counts: counts(300)},
 			{Sequence: 7, Groups: own},
 		}},
 		{Deal: second, Versions: []warehouse.DealVersion{
@@ -68,6 +69,20 @@ func TestDealYears_GivesEachDealAsEachEventLeftIt(t *testing.T) {
 	if got := read(2025, 7); got != nil {
 		t.Errorf("%+v", got)
 	}
+	sharing := func(year int, upTo uint64) []warehouse.AssociationYear {
+		t.Helper()
+		years, err := w.YearsSharingDeals(t.Context(), warehouse.AssociationYear{Association: association, Year: year}, upTo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return years
+	}
+	here, next, there := warehouse.AssociationYear{Association: association, Year: 2026},
+		warehouse.AssociationYear{Association: association, Year: 2027}, warehouse.AssociationYear{Association: id(2), Year: 2026}
+	same(t, sharing(2026, 3), []warehouse.AssociationYear{here})
+	same(t, sharing(2026, 7), []warehouse.AssociationYear{here, next, there})
+	same(t, sharing(2027, 7), []warehouse.AssociationYear{here, next, there})
+	same(t, sharing(2025, 7), []warehouse.AssociationYear(nil))
 }
 
 func TestPayloadHashes_GivesEverySequenceOnceOrFails(t *testing.T) {
