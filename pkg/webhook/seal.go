@@ -16,7 +16,7 @@ import (
 
 // SealingKey seals the secrets of endpoints for storage. Like a Secret it never shows itself.
 type SealingKey struct {
-	inner *[chacha20poly1305.KeySize]byte
+	key func() []byte // a function for the reason for which a Secret has one
 }
 
 // sealVersion stands before what was sealed and tells how: XChaCha20-Poly1305 with a random nonce of 24 bytes before the
@@ -39,7 +39,7 @@ func NewSealingKey(operatorKey []byte) (SealingKey, error) {
 	if err != nil {
 		return SealingKey{}, fmt.Errorf("derive the key for webhook secrets: %w", err)
 	}
-	return SealingKey{(*[chacha20poly1305.KeySize]byte)(derived)}, nil
+	return SealingKey{func() []byte { return derived }}, nil
 }
 
 // String gives Redacted.
@@ -57,10 +57,10 @@ func (k SealingKey) MarshalText() ([]byte, error) { return []byte(Redacted), nil
 // Seal gives the endpoint's secret as text for storage, other text each time. Only Open with the same key and the same
 // endpoint reads it, so a sealed secret that is moved to another endpoint opens nothing.
 func Seal(key SealingKey, endpoint deal.ID, s Secret) (string, error) {
-	if key.inner == nil || s.IsZero() {
+	if key.key == nil || s.IsZero() {
 		return "", errors.New("seal a webhook secret: the key or the secret is empty")
 	}
-	aead, err := chacha20poly1305.NewX(key.inner[:])
+	aead, err := chacha20poly1305.NewX(key.key())
 	if err != nil {
 		return "", fmt.Errorf("seal a webhook secret: %w", err)
 	}
@@ -78,10 +78,10 @@ var ErrSealed = errors.New("the webhook secret does not open with this operator'
 func Open(key SealingKey, endpoint deal.ID, sealed string) (Secret, error) {
 	encoded, is := strings.CutPrefix(sealed, sealVersion)
 	raw, err := base64.StdEncoding.DecodeString(encoded)
-	if !is || err != nil || len(raw) < chacha20poly1305.NonceSizeX || key.inner == nil {
+	if !is || err != nil || len(raw) < chacha20poly1305.NonceSizeX || key.key == nil {
 		return Secret{}, ErrSealed
 	}
-	aead, err := chacha20poly1305.NewX(key.inner[:])
+	aead, err := chacha20poly1305.NewX(key.key())
 	if err != nil {
 		return Secret{}, ErrSealed
 	}

@@ -28,20 +28,27 @@ const Redacted = "[secret]"
 // half of a pair (whsk_, ed25519), of which the receiver knows the Public half. A Secret shows itself only through
 // Reveal: printed, logged or marshalled it is Redacted. The zero Secret signs nothing.
 type Secret struct {
-	// A pointer, because fmt prints what unexported fields hold, but follows no pointers beneath the top.
-	inner *secretKeys
+	// A function, because fmt prints what unexported fields hold, without asking their methods and with a verb that does
+	// not fit through pointers too. Into functions it cannot look.
+	keys func() keys
 }
 
-type secretKeys struct {
+type keys struct {
 	shared  []byte             // 24-64 bytes, or nil
 	private ed25519.PrivateKey // or nil
+}
+
+func sharedSecret(key []byte) Secret { return Secret{func() keys { return keys{shared: key} }} }
+
+func privateKey(key ed25519.PrivateKey) Secret {
+	return Secret{func() keys { return keys{private: key} }}
 }
 
 // NewSecret makes a shared secret of 32 random bytes.
 func NewSecret() Secret {
 	key := make([]byte, newSharedBytes)
 	_, _ = rand.Read(key) // never fails
-	return Secret{&secretKeys{shared: key}}
+	return sharedSecret(key)
 }
 
 // NewPrivateKey makes a random ed25519 pair.
@@ -50,7 +57,7 @@ func NewPrivateKey() Secret {
 	if err != nil {
 		panic(err) // the system's randomness never fails
 	}
-	return Secret{&secretKeys{private: private}}
+	return privateKey(private)
 }
 
 var errSecretForm = errors.New("a secret is whsec_ and the base64 of 24 to 64 bytes, or whsk_ and that of an ed25519 private key")
@@ -62,7 +69,7 @@ func ParseSecret(text string) (Secret, error) {
 		if err != nil || len(key) < leastSharedBytes || len(key) > mostSharedBytes {
 			return Secret{}, errSecretForm
 		}
-		return Secret{&secretKeys{shared: key}}, nil
+		return sharedSecret(key), nil
 	}
 	encoded, is := strings.CutPrefix(text, privatePrefix)
 	key, err := base64.StdEncoding.DecodeString(encoded)
@@ -73,29 +80,29 @@ func ParseSecret(text string) (Secret, error) {
 	if !bytes.HasPrefix(private, key) {
 		return Secret{}, errSecretForm // the two halves are of different pairs
 	}
-	return Secret{&secretKeys{private: private}}, nil
+	return privateKey(private), nil
 }
 
 // IsZero tells whether there is no key.
-func (s Secret) IsZero() bool { return s.inner == nil }
+func (s Secret) IsZero() bool { return s.keys == nil }
 
 // Reveal gives the secret as text, to be shown to its owner once or to be sealed. It is empty for the zero Secret.
 func (s Secret) Reveal() string {
 	switch {
-	case s.inner == nil:
+	case s.IsZero():
 		return ""
-	case s.inner.private != nil:
-		return privatePrefix + base64.StdEncoding.EncodeToString(s.inner.private)
+	case s.keys().private != nil:
+		return privatePrefix + base64.StdEncoding.EncodeToString(s.keys().private)
 	}
-	return sharedPrefix + base64.StdEncoding.EncodeToString(s.inner.shared)
+	return sharedPrefix + base64.StdEncoding.EncodeToString(s.keys().shared)
 }
 
 // Public gives the key with which a receiver checks the signatures of a private key, and false for a shared secret.
 func (s Secret) Public() (PublicKey, bool) {
-	if s.inner == nil || s.inner.private == nil {
+	if s.IsZero() || s.keys().private == nil {
 		return PublicKey{}, false
 	}
-	public, is := s.inner.private.Public().(ed25519.PublicKey)
+	public, is := s.keys().private.Public().(ed25519.PublicKey)
 	return PublicKey{public}, is
 }
 
@@ -113,14 +120,14 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 
 // sign makes one signature as it stands in the header.
 func (s Secret) sign(content []byte) string {
-	if s.inner.private != nil {
-		return schemePair + base64.StdEncoding.EncodeToString(ed25519.Sign(s.inner.private, content))
+	if s.keys().private != nil {
+		return schemePair + base64.StdEncoding.EncodeToString(ed25519.Sign(s.keys().private, content))
 	}
 	return schemeShared + base64.StdEncoding.EncodeToString(s.mac(content))
 }
 
 func (s Secret) mac(content []byte) []byte {
-	h := hmac.New(sha256.New, s.inner.shared)
+	h := hmac.New(sha256.New, s.keys().shared)
 	h.Write(content)
 	return h.Sum(nil)
 }
@@ -131,7 +138,7 @@ func (s Secret) verifies(content []byte, signature string) bool {
 		return public.verifies(content, signature)
 	}
 	given, err := signatureOf(schemeShared, signature)
-	return s.inner != nil && err == nil && hmac.Equal(given, s.mac(content))
+	return !s.IsZero() && err == nil && hmac.Equal(given, s.mac(content))
 }
 
 // PublicKey checks the signatures of the private key that it belongs to.
