@@ -5,9 +5,9 @@ import "github.com/dealreg/dealreg/pkg/deal"
 // Who may see and do what in the directory. A caller who may not see a thing is answered as if it did not exist.
 //
 //	operator       everything
-//	registrar      its association, chapters and members; makes companies; keys of its association, and of
-//	               companies that are in no other one
-//	company admin  its company and its keys
+//	registrar      its association, chapters and members; makes companies; keys and people of its association, and
+//	               of companies that are in no other one; reads its members' waivers
+//	company admin  its company with its keys, people and waivers
 //	board, auditor read their association, an auditor without one every association
 //	everyone       names, countries and domains of companies, because partners must be found
 
@@ -51,7 +51,7 @@ func (r *Roster) MaySeeCompanyWhole(p Principal, company deal.ID) bool {
 	return p.ActsFor(company) || r.MayChangeCompany(p, company)
 }
 
-// MayIssue tells whether the principal may make, see and revoke keys of a scope. A registrar makes keys of a company
+// MayIssue tells whether the principal may make, see and revoke keys of a scope, and invite, change and forget people. A registrar makes keys of a company
 // only while the company is in no other association, whose deals they would open.
 func (r *Roster) MayIssue(p Principal, s Scope) bool {
 	forCompany := s.Role == RoleMember || s.Role == RoleCompanyAdmin
@@ -74,6 +74,21 @@ func (r *Roster) MayIssue(p Principal, s Scope) bool {
 // MaySeeKey is for those who may issue it, and for the key itself.
 func (r *Roster) MaySeeKey(p Principal, k Key) bool {
 	return k.ID == p.KeyID || r.MayIssue(p, k.Scope())
+}
+
+// MaySeePerson is for those who may invite the person, and for the person.
+func (r *Roster) MaySeePerson(p Principal, other Person) bool {
+	return other.ID == p.KeyID || r.MayIssue(p, other.Scope())
+}
+
+// MayWaive is for the company's admin: what a company keeps to itself, nobody else gives away.
+func (r *Roster) MayWaive(p Principal, company deal.ID) bool {
+	return p.Role == RoleCompanyAdmin && p.ActsFor(company)
+}
+
+// MaySeeWaiver is for the company and its partner, and for the association's registrar.
+func (r *Roster) MaySeeWaiver(p Principal, k WaiverKey) bool {
+	return p.ActsFor(k.Company) || p.ActsFor(k.Partner) || p.IsRegistrarOf(k.Association)
 }
 
 // Scope is what the key was made for.

@@ -20,6 +20,12 @@ const (
 	DisclosureStrict  Disclosure = "strict"
 )
 
+// ShowsMoreThan tells whether a board sees more under this policy than under the other.
+func (d Disclosure) ShowsMoreThan(other Disclosure) bool {
+	detail := map[Disclosure]int{DisclosureStrict: 1, DisclosureGuarded: 2, DisclosureOpen: 3}
+	return detail[d] > detail[other]
+}
+
 // Association is a body whose members win customers together.
 type Association struct {
 	ID                deal.ID        `json:"id"`

@@ -44,7 +44,7 @@ func (s *Store) StartSession(ctx context.Context, id deal.ID, owner Session, at 
 
 // EndSession forgets a session and gives the revision at which it is gone.
 func (s *Store) EndSession(ctx context.Context, ended Session) (uint64, error) {
-	return s.purge(ctx, Sessions, ended.Prefix, nil)
+	return s.purge(ctx, Sessions, ended.Prefix)
 }
 
 // Session finds a session by its ID.

@@ -27,10 +27,10 @@ func (s *Store) Person(ctx context.Context, id deal.ID) (Person, error) {
 	return p, err
 }
 
-// ForgetPerson takes the person over p.Revision out of the bucket, with every earlier value of it, and gives the
-// revision at which it is gone. Only the ID stays.
-func (s *Store) ForgetPerson(ctx context.Context, p Person) (uint64, error) {
-	return s.purge(ctx, People, p.ID.String(), &p.Revision)
+// ForgetPerson takes the person out of the bucket, with every earlier value of it, and gives the revision at which it
+// is gone. Only the ID stays.
+func (s *Store) ForgetPerson(ctx context.Context, id deal.ID) (uint64, error) {
+	return s.purge(ctx, People, id.String())
 }
 
 // UpdatePerson changes a person from what it is to what change makes of it, again when another writer was first. An

@@ -204,16 +204,13 @@ func (s *Store) put(ctx context.Context, b Bucket, slot string, v any, over uint
 	return s.publish(ctx, b, slot, msg, over)
 }
 
-// purge takes an entry out with all its earlier values, over a revision or, with nil, whatever is there.
-func (s *Store) purge(ctx context.Context, b Bucket, slot string, over *uint64) (uint64, error) {
+// purge takes an entry out with all its earlier values, whatever is there, and gives the revision at which it is gone.
+// Whoever read it before and writes it behind the purge meets a conflict.
+func (s *Store) purge(ctx context.Context, b Bucket, slot string) (uint64, error) {
 	msg := nats.NewMsg("$KV." + string(b) + "." + slot)
 	msg.Header.Set("KV-Operation", "PURGE") // ADR-8 of NATS
 	msg.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
-	if over == nil {
-		return s.publish(ctx, b, slot, msg, 0)
-	}
-	expect(msg, *over)
-	return s.publish(ctx, b, slot, msg, *over)
+	return s.publish(ctx, b, slot, msg, 0)
 }
 
 func (s *Store) publish(ctx context.Context, b Bucket, slot string, msg *nats.Msg, over uint64) (uint64, error) {
@@ -258,13 +255,9 @@ func message(b Bucket, slot string, v any, over *uint64) (*nats.Msg, error) {
 	msg := nats.NewMsg("$KV." + string(b) + "." + slot)
 	msg.Data = data
 	if over != nil {
-		expect(msg, *over)
+		msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(*over, 10))
 	}
 	return msg, nil
-}
-
-func expect(msg *nats.Msg, revision uint64) {
-	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(revision, 10))
 }
 
 func (s *Store) get(ctx context.Context, b Bucket, slot string, v any) (uint64, error) {

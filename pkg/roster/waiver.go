@@ -56,7 +56,7 @@ func (s *Store) GiveWaiver(ctx context.Context, w Waiver) (Waiver, error) {
 
 // WithdrawWaiver takes a waiver back, whether or not there is one, and gives the revision at which it is gone.
 func (s *Store) WithdrawWaiver(ctx context.Context, k WaiverKey) (uint64, error) {
-	return s.purge(ctx, Waivers, k.slot(), nil)
+	return s.purge(ctx, Waivers, k.slot())
 }
 
 // Waiver finds a waiver that is in force.

@@ -318,6 +318,7 @@ func (w *world) settle() {
 	secret, err := people.key(ctx, map[string]any{"role": "member", "company_id": company})
 	must(err)
 	w.deal(w.operator.as(secret), company)
+	w.signIns(company)
 	do(w.operator, call{method: http.MethodDelete, path: member})
 
 	w.board, err = people.key(ctx, map[string]any{"role": "board", "association_id": guarded})
@@ -338,11 +339,6 @@ func (w *world) settle() {
 	w.ids["keys"], w.revoked = issued.ID, issued.Secret
 	get("/v1/keys")
 	do(w.operator, call{method: http.MethodDelete, path: "/v1/keys/" + issued.ID})
-
-	var session struct{ Secret string }
-	do(w.operator, call{method: http.MethodPost, path: "/v1/sessions", body: map[string]any{"key": secret}, into: &session})
-	do(w.operator.as(session.Secret), call{method: http.MethodGet, path: "/v1/session"})
-	do(w.operator.as(session.Secret), call{method: http.MethodDelete, path: "/v1/session"})
 
 	upload := importDeals{File: writeFile(w.t, "history.csv", historyCSV), Map: writeFile(w.t, "map.json", historyMap), Association: w.ids["associations"]}
 	state, err := upload.upload(ctx, w.operator)
@@ -394,6 +390,44 @@ func (w *world) deal(by *client, company string) {
 	w.ids["other"] = other.ID.String()
 	w.conflict(d.ID.String(), w.ids["other"])
 	post(by, http.MethodPost, here+"/withdraw", map[string]any{})
+}
+
+// signIns invites a person who signs in and out, and lets two companies waive.
+func (w *world) signIns(company string) {
+	w.t.Helper()
+	var person, spare struct{ ID string }
+	var link struct{ Link string }
+	var session struct{ Secret string }
+	tag := httpapi.ETag(1)
+	do := func(by *client, method, path string, body, into any) http.Header {
+		w.t.Helper()
+		header, err := by.do(w.t.Context(), call{method: method, path: path, body: body, into: into, header: map[string]string{"If-Match": tag}})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return header
+	}
+	ada := map[string]any{"name": "Ada", "role": "company_admin", "company_id": company, "email": "ada@contoso.example"}
+	do(w.operator, http.MethodPost, "/v1/people", ada, &person)
+	path := "/v1/people/" + person.ID
+	do(w.operator, http.MethodPost, path+"/link", map[string]any{}, &link)
+	do(w.operator, http.MethodPost, "/v1/sessions", map[string]any{"link": link.Link}, &session)
+	admin := w.operator.as(session.Secret)
+	tag = do(admin, http.MethodGet, path, nil, nil).Get("ETag")
+	do(admin, http.MethodPatch, path, map[string]any{"language": "de"}, nil)
+	do(admin, http.MethodGet, "/v1/people", nil, nil)
+	do(admin, http.MethodGet, "/v1/session", nil, nil)
+
+	waivers := "/v1/companies/" + company + "/waivers"
+	waiver := waivers + "/" + w.ids["associations"] + "/" + w.ids["company_id"]
+	do(admin, http.MethodPut, waiver, nil, nil)
+	do(admin, http.MethodGet, waivers, nil, nil)
+	do(admin, http.MethodDelete, waiver, nil, nil)
+
+	do(admin, http.MethodDelete, "/v1/session", nil, nil)
+	do(w.operator, http.MethodPost, "/v1/people", map[string]any{"name": "Bob", "role": "operator"}, &spare)
+	do(w.operator, http.MethodDelete, "/v1/people/"+spare.ID, nil, nil)
+	w.ids["people"], w.ids["association_id"], w.ids["partner_id"] = person.ID, w.ids["associations"], company
 }
 
 // conflict waits until the two deals are flagged and finds them distinct.
@@ -596,7 +630,7 @@ func (w *world) refusesStrangers(op *huma.Operation) {
 }
 
 // openToBoards is what every key may read: who is there to make deals with, at what rates, and what it is itself.
-var openToBoards = []string{"get-company", "get-session", "list-associations", "list-companies", "list-keys", "list-rates"}
+var openToBoards = []string{"get-company", "get-session", "list-associations", "list-companies", "list-keys", "list-people", "list-rates"}
 
 func (w *world) refusesTheBoardOfAnother(op *huma.Operation) {
 	if op.OperationID == "start-session" || op.OperationID == "end-session" { // of one's own
@@ -613,7 +647,7 @@ func (w *world) refusesTheBoardOfAnother(op *huma.Operation) {
 		return
 	}
 	statuses := []int{http.StatusForbidden, http.StatusNotFound}
-	if op.OperationID == "issue-key" || op.OperationID == "import-deals" {
+	if op.OperationID == "issue-key" || op.OperationID == "invite-person" || op.OperationID == "import-deals" {
 		statuses = append(statuses, http.StatusUnprocessableEntity) // what the key would be for, and whose deals, is not said
 	}
 	w.refused("the board of another association", a, statuses...)

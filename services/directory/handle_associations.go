@@ -41,7 +41,7 @@ type associationPatch struct {
 	TimeZone          httpapi.Optional[string]            `json:"time_zone,omitempty" doc:"Fixed after the first won deal"`
 	YearStartsIn      httpapi.Optional[int]               `json:"year_starts_in,omitempty" doc:"Fixed after the first won deal"`
 	ReportingCurrency httpapi.Optional[money.Currency]    `json:"reporting_currency,omitempty" doc:"Fixed after the first won deal"`
-	Disclosure        httpapi.Optional[roster.Disclosure] `json:"disclosure,omitempty" doc:"null is guarded"`
+	Disclosure        httpapi.Optional[roster.Disclosure] `json:"disclosure,omitempty" doc:"null is guarded. The registrar may only let the board see less; the operator lets it see more"`
 }
 
 func (s *Service) associationRoutes(api huma.API) {
@@ -160,6 +160,9 @@ func (s *Service) patchAssociation(ctx context.Context, in *struct {
 	after = after.Clean()
 	if err := after.Validate().Err(); err != nil {
 		return nil, answer(err)
+	}
+	if after.Disclosure.ShowsMoreThan(before.Disclosure) && httpapi.Caller(ctx).Role != roster.RoleOperator {
+		return nil, httpapi.Forbidden("members agree on what their board sees: only the operator lets it see more, once they have; ask the operator")
 	}
 	if !after.SameYears(before) {
 		if err := s.mayChangeYears(ctx, in.ID); err != nil {

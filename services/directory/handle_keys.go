@@ -67,16 +67,7 @@ func (s *Service) keyRoutes(api huma.API) {
 
 func (s *Service) issueKey(ctx context.Context, in *struct{ Body newKey }) (*httpapi.Created[IssuedKey], error) {
 	scope := roster.Scope{Role: in.Body.Role, CompanyID: in.Body.CompanyID, AssociationID: in.Body.AssociationID, Label: in.Body.Label}
-	faults := scope.Validate()
-	if _, ok := s.cfg.Roster.Company(scope.CompanyID); !ok && !scope.CompanyID.IsZero() {
-		faults.Add("/company_id", "no such company: name one that GET /v1/companies lists")
-	}
-	if id := scope.AssociationID; !id.IsZero() {
-		if _, err := s.association(ctx, id); err != nil {
-			faults.Add("/association_id", "no such association: name one that GET /v1/associations lists")
-		}
-	}
-	if err := faults.Err(); err != nil {
+	if err := append(scope.Validate(), s.checkScope(ctx, scope)...).Err(); err != nil {
 		return nil, answer(err)
 	}
 	if !s.cfg.Roster.MayIssue(httpapi.Caller(ctx), scope) {
@@ -91,6 +82,20 @@ func (s *Service) issueKey(ctx context.Context, in *struct{ Body newKey }) (*htt
 	}
 	s.wrote(ctx, roster.Keys, key.Revision)
 	return httpapi.NewCreated("/v1/keys/"+key.ID.String(), key.Revision, IssuedKey{s.showKey(key), token}), nil
+}
+
+// checkScope finds what a scope names, as far as the caller may know of it.
+func (s *Service) checkScope(ctx context.Context, scope roster.Scope) deal.Invalid {
+	var faults deal.Invalid
+	if _, ok := s.cfg.Roster.Company(scope.CompanyID); !ok && !scope.CompanyID.IsZero() {
+		faults.Add("/company_id", "no such company: name one that GET /v1/companies lists")
+	}
+	if id := scope.AssociationID; !id.IsZero() {
+		if _, err := s.association(ctx, id); err != nil {
+			faults.Add("/association_id", "no such association: name one that GET /v1/associations lists")
+		}
+	}
+	return faults
 }
 
 func (s *Service) listKeys(ctx context.Context, in *struct{ httpapi.Paging }) (*httpapi.List[Key], error) {

@@ -92,6 +92,8 @@ func (s *Service) Routes(api huma.API) {
 	s.memberRoutes(api)
 	s.keyRoutes(api)
 	s.sessionRoutes(api)
+	s.peopleRoutes(api)
+	s.waiverRoutes(api)
 	s.rateRoutes(api)
 }
 

@@ -254,6 +254,27 @@ func TestAssociations_LiveFromCreationToTheirFirstWonDeal(t *testing.T) {
 	s.must(200, s.operator, "PATCH", path, object{"disclosure": "open", "reporting_currency": "PHP"}, "If-Match", tag)
 }
 
+func TestAssociations_LetTheirBoardSeeMoreByTheOperatorAlone(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	id := s.association("A")
+	registrar, path := s.key("registrar", "", id), "/v1/associations/"+id
+	set := func(status int, key string, policy any) {
+		t.Helper()
+		s.must(status, key, "PATCH", path, object{"disclosure": policy}, "If-Match", s.must(200, key, "GET", path, nil).header.Get("ETag"))
+	}
+	set(403, registrar, "open")
+	set(200, registrar, "guarded")
+	set(200, registrar, "strict")
+	set(403, registrar, "guarded")
+	set(403, registrar, nil) // which is guarded
+	set(403, registrar, "open")
+	set(200, s.operator, "open")
+	set(200, registrar, nil)
+	set(200, s.operator, "open")
+	set(200, registrar, "strict")
+}
+
 func TestCompanies_AreMadeOnceAndFoundByNameAndDomain(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)

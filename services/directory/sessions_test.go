@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/dealreg/dealreg/pkg/roster"
-	"github.com/dealreg/dealreg/pkg/roster/rostertest"
 )
 
 // signIn starts a session.
@@ -25,7 +24,7 @@ func (s *system) issue(scope object) (id, secret string) {
 
 func TestSessions_ActAsTheKeyThatTheyWereMadeFor(t *testing.T) {
 	t.Parallel()
-	s := start(t, rostertest.NewServer(t).Connect())
+	s := fresh(t)
 	company := s.company("C")
 	id, key := s.issue(object{"role": "member", "company_id": company})
 	secret, session := s.signIn(object{"key": key})
@@ -51,7 +50,7 @@ func TestSessions_ActAsTheKeyThatTheyWereMadeFor(t *testing.T) {
 
 func TestSessions_EndByTimeByHandAndWithTheirKey(t *testing.T) {
 	t.Parallel()
-	s := start(t, rostertest.NewServer(t).Connect())
+	s := fresh(t)
 	id, key := s.issue(object{"role": "company_admin", "company_id": s.company("C")})
 	opens := func(secret string, status int) {
 		t.Helper()
@@ -89,7 +88,7 @@ func TestSessions_EndByTimeByHandAndWithTheirKey(t *testing.T) {
 
 func TestSessions_RefuseWrongCredentialsWithOneText(t *testing.T) {
 	t.Parallel()
-	s := start(t, rostertest.NewServer(t).Connect())
+	s := fresh(t)
 	id, key := s.issue(object{"role": "operator"})
 	s.must(204, s.operator, "DELETE", "/v1/keys/"+id, nil)
 	last := "a"
