@@ -126,6 +126,6 @@ func (c *Client) answered(answer *http.Response) Result {
 	if err == nil {
 		_, _ = io.CopyN(io.Discard, answer.Body, maxAnswerBytes-maxExcerptBytes)
 	}
-	result.Excerpt = readable(start[:n])
+	result.Excerpt = Readable(start[:n])
 	return result
 }

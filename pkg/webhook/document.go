@@ -42,6 +42,7 @@ func Routes(api huma.API) {
 
 // describe writes the webhooks of the document: one for each type, with what the types of a family share in components.
 func describe(api *huma.OpenAPI) {
+	api.Tags = append(api.Tags, &huma.Tag{Name: tag, Description: "What dealreg sends to your endpoints: signed, thin, once or more often, and in no promised order."})
 	schemas := api.Components.Schemas.Map()
 	if api.Webhooks == nil {
 		api.Webhooks = map[string]*huma.PathItem{}

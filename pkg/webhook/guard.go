@@ -63,7 +63,10 @@ func (g Guard) CheckURL(text string) (*url.URL, error) {
 	case !g.allowsPort(u):
 		return nil, errURLPort
 	}
-	return u, g.checkHost(u.Hostname())
+	if err := g.checkHost(u.Hostname()); err != nil {
+		return nil, err
+	}
+	return u, nil
 }
 
 func (g Guard) allowsPort(u *url.URL) bool {

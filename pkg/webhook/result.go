@@ -85,8 +85,9 @@ func retryAfter(text string, now time.Time) time.Duration {
 	return min(max(wait, leastRetryAfter), mostRetryAfter)
 }
 
-// readable writes bytes as text that is safe to show anywhere. A rune that was cut off at the end is left out.
-func readable(raw []byte) string {
+// Readable writes bytes that a stranger sent as text that is safe to show anywhere, a terminal too: what cannot be printed
+// is written as \n, \x00 or \u202e. A rune that was cut off at the end is left out.
+func Readable(raw []byte) string {
 	var text strings.Builder
 	for len(raw) > 0 {
 		r, size := utf8.DecodeRune(raw)
