@@ -59,7 +59,7 @@ func Open(cfg Config) (*Warehouse, error) {
 	options.MaxOpenConns, options.MaxIdleConns = cfg.MaxConns, cfg.MaxConns
 	options.DialTimeout = 5 * time.Second
 	if options.Compression == nil {
-		options.Compression = &clickhouse.Compression{Method: clickhouse.CompressionLZ4}
+		options.Compression = &clickhouse.Compression{Method: compressionFor(options.Addr)}
 	}
 	if options.Settings == nil {
 		options.Settings = clickhouse.Settings{}
@@ -84,6 +84,17 @@ func Open(cfg Config) (*Warehouse, error) {
 		return nil, fmt.Errorf("open clickhouse: %w", err)
 	}
 	return w, nil
+}
+
+// compressionFor spares a server on this machine, which shares its processors with us, what a network is worth.
+func compressionFor(addresses []string) clickhouse.CompressionMethod {
+	for _, address := range addresses {
+		host, _, err := net.SplitHostPort(address)
+		if ip := net.ParseIP(host); err != nil || !ip.IsLoopback() && host != "localhost" {
+			return clickhouse.CompressionLZ4
+		}
+	}
+	return clickhouse.CompressionNone
 }
 
 // MissingError says that the database does not exist yet.

@@ -17,8 +17,11 @@ type Health interface {
 	Report(part string, err error)
 }
 
-// DefaultBatchRows is how many events one insert takes at most.
-const DefaultBatchRows = 100_000
+// What one insert takes at most.
+const (
+	DefaultBatchRows  = 100_000
+	DefaultBatchBytes = 64 << 20
+)
 
 // Config is what the aggregator needs. NATS and Warehouse are required; neither must be alive yet.
 type Config struct {
@@ -33,7 +36,7 @@ type Config struct {
 	Pace time.Duration
 	// BatchRows bounds the events of one insert; 0 means DefaultBatchRows.
 	BatchRows int
-	// BatchBytes bounds the payloads of one insert, but for its last event; 0 means 64 MiB. Two batches are in memory at
+	// BatchBytes bounds the payloads of one insert, but for its last event; 0 means DefaultBatchBytes. Two batches are in memory at
 	// once: one that fills while the other is inserted.
 	BatchBytes int
 }
@@ -55,7 +58,7 @@ func (c *Config) complete() error {
 		c.BatchRows = DefaultBatchRows
 	}
 	if c.BatchBytes == 0 {
-		c.BatchBytes = 64 << 20
+		c.BatchBytes = DefaultBatchBytes
 	}
 	return nil
 }

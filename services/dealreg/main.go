@@ -34,6 +34,7 @@ type cli struct {
 	Demo    demoCommand    `cmd:"" help:"Fill a running system with two associations and three years of deals."`
 	Import  importCommand  `cmd:"" help:"Bring deals or rates in from a CSV file."`
 	Audit   auditCommand   `cmd:"" help:"Fold the log independently and compare every total that the reports give."`
+	Bench   benchCommand   `cmd:"" help:"Measure a part against what this machine allows: one JSON object."`
 	Config  configCommand  `cmd:"" name:"config" help:"Print or check the configuration."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
