@@ -34,17 +34,21 @@ const maxBatch = 1000
 
 // Log writes and reads the stream of deals.
 type Log struct {
-	nc *nats.Conn
-	js jetstream.JetStream
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	commit committer
 }
 
-// NewLog makes a Log on the connection. It asks nothing of the server yet.
+// NewLog makes a Log on the connection. It asks nothing of the server yet. All writers of a process share one Log: only
+// then do they share the syncs of the disk.
 func NewLog(nc *nats.Conn) (*Log, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	return &Log{nc: nc, js: js}, nil
+	l := &Log{nc: nc, js: js}
+	l.commit.log = l
+	return l, nil
 }
 
 // Stored is one event as it lies in the log.
@@ -97,15 +101,13 @@ func (d Draft) message() *nats.Msg {
 	return m
 }
 
-// Append writes the event and returns its sequence once it is on the disk. Errors are ErrConflict and ErrUnknown. When
-// a former try of the same command did get through, that counts as success; to find it takes up to two seconds after ctx.
+// Append writes the event and returns its sequence once it is on the disk. Writers at the same time share syncs of the
+// disk, and each gets the outcome of its own event. Errors are ErrConflict and ErrUnknown. When a former try of the same
+// command did get through, that counts as success; to find it takes up to two seconds after ctx.
 func (l *Log) Append(ctx context.Context, d Draft) (uint64, error) {
-	if err := connected(l.nc); err != nil {
-		return 0, err
-	}
-	ack, err := l.js.PublishMsg(ctx, d.message(), jetstream.WithExpectStream(DealsStream))
+	sequence, err := l.commit.append(ctx, d)
 	if err == nil {
-		return ack.Sequence, nil
+		return sequence, nil
 	}
 	done, findErr := l.find(context.WithoutCancel(ctx), d)
 	switch {
@@ -119,23 +121,33 @@ func (l *Log) Append(ctx context.Context, d Draft) (uint64, error) {
 	return 0, fmt.Errorf("%w: %w", ErrUnknown, err)
 }
 
-// find looks behind the expected sequence for the event of this very command; 0 when it is not there.
+// publish writes one event alone. After an error that is not the server's own it may be in the log.
+func (l *Log) publish(ctx context.Context, d Draft) (uint64, error) {
+	if err := connected(l.nc); err != nil {
+		return 0, err
+	}
+	ack, err := l.js.PublishMsg(ctx, d.message(), jetstream.WithExpectStream(DealsStream))
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+// find gives the sequence of the event of this very command, 0 when it is not in the log. It can only be the next one
+// behind the expected sequence.
 func (l *Log) find(ctx context.Context, d Draft) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	for at := d.Behind + 1; ; {
-		s, err := l.next(ctx, d.Event.Deal.ID, at)
-		if errors.Is(err, ErrNoDeal) {
-			return 0, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-		if bytes.Equal(s.Payload, d.Payload) {
-			return s.Sequence, nil
-		}
-		at = s.Sequence + 1
+	s, err := l.next(ctx, d.Event.Deal.ID, d.Behind+1)
+	switch {
+	case errors.Is(err, ErrNoDeal):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case !bytes.Equal(s.Payload, d.Payload):
+		return 0, nil
 	}
+	return s.Sequence, nil
 }
 
 func isConflict(err error) bool {
@@ -153,22 +165,32 @@ func (l *Log) AppendBatch(ctx context.Context, drafts []Draft) error {
 	if len(drafts) == 0 {
 		return nil
 	}
+	_, err := l.publishBatch(ctx, drafts)
+	switch {
+	case err == nil:
+		return nil
+	case isConflict(err):
+		return fmt.Errorf("%w: %w", ErrConflict, err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnknown, err)
+}
+
+// publishBatch writes events of different deals, all or none, one behind the other, and gives the last one's sequence.
+// After an error that is not the server's own they may be in the log.
+func (l *Log) publishBatch(ctx context.Context, drafts []Draft) (last uint64, err error) {
 	if err := connected(l.nc); err != nil {
-		return err
+		return 0, err
 	}
 	messages := make([]*nats.Msg, len(drafts))
 	for i, d := range drafts {
 		messages[i] = d.message()
 	}
 	// Without flow control only the commit waits, as long as ctx does; an answer to the first message has a time of its own.
-	_, err := jetstreamext.PublishMsgBatch(ctx, l.js, messages, jetstreamext.BatchFlowControl{})
-	if err != nil && isConflict(err) {
-		return fmt.Errorf("%w: %w", ErrConflict, err)
-	}
+	ack, err := jetstreamext.PublishMsgBatch(ctx, l.js, messages, jetstreamext.BatchFlowControl{})
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnknown, err)
+		return 0, err
 	}
-	return nil
+	return ack.Sequence, nil
 }
 
 // Last reads the deal's latest event from the stream's leader: what a decision rests on. ErrNoDeal when there is none.

@@ -52,7 +52,8 @@ func answerRegistered(first stream.Stored, replayed bool) *registered {
 	return r
 }
 
-// register answers POST /v1/deals.
+// register answers POST /v1/deals. It takes the request for a new one, which is nearly always so, and leaves it to the log
+// to say that the deal is there: to ask first would cost more than all the rest.
 func (s *Service) register(ctx context.Context, in *registerInput) (*registered, error) {
 	caller := httpapi.Caller(ctx)
 	if caller.Company.IsZero() || !caller.ActsFor(caller.Company) {
@@ -70,18 +71,17 @@ func (s *Service) register(ctx context.Context, in *registerInput) (*registered,
 	id := dealID(caller.Company, in.Body.ExternalRef, in.Key)
 	r := request{caller: caller, key: in.Key, hash: hash}
 
-	first, err := s.log.First(ctx, id)
-	if errors.Is(err, stream.ErrNoDeal) {
-		first, err = s.registerNew(ctx, id, in.Body, r)
-		if err == nil {
-			return answerRegistered(first, false), nil
-		}
-		if errors.Is(err, stream.ErrConflict) {
-			first, err = s.log.First(ctx, id)
-		}
+	first, err := s.registerNew(ctx, id, in.Body, r)
+	if err == nil {
+		return answerRegistered(first, false), nil
 	}
-	if err != nil {
+	// Whatever stands in the way of a new deal, an earlier request that made it is answered as it was.
+	first, lookErr := s.log.First(ctx, id)
+	switch {
+	case errors.Is(lookErr, stream.ErrNoDeal):
 		return nil, s.problem(id, err)
+	case lookErr != nil:
+		return nil, s.problem(id, lookErr)
 	}
 	switch {
 	case first.Command.ID != in.Key:
