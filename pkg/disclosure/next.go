@@ -1,7 +1,6 @@
 package disclosure
 
 import (
-	"math/big"
 	"slices"
 )
 
@@ -12,30 +11,69 @@ import (
 // What is new and cannot be shown yet is Held, and is in no figure. When the year is closing, detail goes first and the
 // total is whole if that can be. The same years give the same release, whatever the order of deals, waivers and others.
 func Next(year Year, asOf uint64, closing bool, others []Year) Release {
-	r := Release{Number: len(year.Released) + 1, AsOf: asOf, Closing: closing}
-	total, deals := new(big.Int), 0
-	var states []State
-	for _, d := range year.Deals {
-		if s := d.at(asOf); s.Counts() {
-			states = append(states, s)
-			total.Add(total, big.NewInt(s.AmountMinor()))
-			deals++
+	d := newDraft(year, asOf, others)
+	if year.Policy == Open {
+		return d.release(&trial{wanted: dimensionsOf(Guarded), now: d.latest}, closing)
+	}
+	all := dimensionsOf(year.Policy)
+	if t, ok := d.try(all, closing); ok {
+		return d.release(t, closing)
+	}
+	best, _ := d.try(nil, closing)
+	for _, dimension := range all {
+		if t, ok := d.try(append(slices.Clip(best.wanted), dimension), closing); ok {
+			best = t
 		}
 	}
-	if year.Policy != Open && (len(year.Released) > 0 || len(others) > 0 || !passes(states)) {
-		if n := len(year.Released); n > 0 {
-			last := year.Released[n-1]
-			last.Number, last.Published.first, last.Published.change = r.Number, false, Cell{shown: true, amount: new(big.Int)}
-			return last
-		}
-		r.AsOf, total, deals = 0, new(big.Int), 0
+	return d.release(best, closing)
+}
+
+// dimensionsOf gives the dimensions that a policy allows, the most wanted first.
+func dimensionsOf(p Policy) []Dimension {
+	if p == Strict {
+		return nil
 	}
-	r.Published = Published{
-		policy: year.Policy, total: Cell{shown: true, amount: total, deals: deals}, first: true, unconverted: -1,
-		leftOut: slices.Clone([]Dimension{Coverage, Months, Chapters, Pairs}),
+	return []Dimension{Chapters, Months, Coverage, Pairs}
+}
+
+// draft is a year between two releases: the books of all associations that it hangs together with, its own first, and
+// which states its deals had and may get.
+type draft struct {
+	books  []*book
+	deals  []dealAt
+	own    []int // by deal of the year: its index in deals
+	names  *names
+	asOf   uint64
+	waived map[Pair]bool
+	before []int32 // by deal of the year: the position of the state in the release before
+	latest []int32 // and of the one at asOf
+}
+
+func newDraft(year Year, asOf uint64, others []Year) *draft {
+	d := &draft{books: connected(year, others), names: newNames(), asOf: asOf, waived: map[Pair]bool{}}
+	for _, p := range year.Waived {
+		d.waived[p] = true
+	}
+	deals := d.books[0].year.Deals
+	d.before, d.latest = slices.Repeat([]int32{nothing}, len(deals)), make([]int32, len(deals))
+	if n := len(year.Released); n > 0 {
+		d.before = d.books[0].positions(year.Released[n-1])
+	}
+	for i, own := range deals {
+		d.latest[i] = own.position(asOf)
+	}
+	d.deals, d.own = places(d.books)
+	return d
+}
+
+// release writes the trial down.
+func (d *draft) release(t *trial, closing bool) Release {
+	year := d.books[0].year
+	r := Release{Number: len(year.Released) + 1, AsOf: d.asOf, Closing: closing, Published: d.publish(t)}
+	for i, own := range year.Deals {
+		if t.held != nil && t.held[i] {
+			r.Held = append(r.Held, Held{Deal: own.ID, From: own.States[d.before[i]+1].Sequence})
+		}
 	}
 	return r
 }
-
-// passes is the rule of one cell.
-func passes(states []State) bool { return len(states) == 0 }

@@ -47,6 +47,9 @@ type PairCell struct {
 	Cell
 }
 
+// hiddenCount marks a number that may not be seen.
+const hiddenCount = -1
+
 // Dimension is a way in which a statement divides the total.
 type Dimension string
 
@@ -72,7 +75,7 @@ type Published struct {
 	otherPairs  Cell
 	change      Cell
 	first       bool // there is no release before, and so no change
-	unconverted int  // -1: hidden
+	unconverted int  // or hiddenCount
 	leftOut     []Dimension
 }
 

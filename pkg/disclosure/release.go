@@ -1,6 +1,10 @@
 package disclosure
 
-import "github.com/dealreg/dealreg/pkg/deal"
+import (
+	"slices"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+)
 
 // Release is one release of a year: a function of the events that it includes, which are those of the log up to AsOf
 // without the Held ones. It is stored as JSON, and small: it repeats no deal. Everything but Published is for the audit.
@@ -18,12 +22,14 @@ type Held struct {
 	From uint64
 }
 
-// Included gives the state of the deal that the release includes; it counts for nothing when the release has none.
+// Included gives the state of the deal that the release includes: the zero State when it has none.
 func (r Release) Included(d Deal) State {
-	for _, h := range r.Held {
-		if h.Deal == d.ID && h.From <= r.AsOf {
-			return d.at(h.From - 1)
-		}
+	until := r.AsOf
+	if i, held := slices.BinarySearchFunc(r.Held, d.ID, func(h Held, id deal.ID) int { return h.Deal.Compare(id) }); held {
+		until = min(until, r.Held[i].From-1)
 	}
-	return d.at(r.AsOf)
+	if at := d.position(until); at != nothing {
+		return d.States[at]
+	}
+	return State{}
 }

@@ -2,7 +2,6 @@ package disclosure
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
@@ -84,16 +83,14 @@ func (s State) AmountMinor() int64 {
 	return sum
 }
 
-// at gives the state after the events up to and including the sequence, the empty state when there were none.
-func (d Deal) at(sequence uint64) State {
-	i, _ := slices.BinarySearchFunc(d.States, sequence, func(s State, at uint64) int {
-		if s.Sequence <= at {
-			return -1
-		}
-		return 1
-	})
-	if i == 0 {
-		return State{}
+// nothing is the position of a state that is not there.
+const nothing int32 = -1
+
+// position finds the state after the events up to and including the sequence.
+func (d Deal) position(sequence uint64) int32 {
+	i := len(d.States) - 1
+	for i >= 0 && d.States[i].Sequence > sequence {
+		i--
 	}
-	return d.States[i-1]
+	return int32(i) // #nosec G115 -- a deal has fewer events
 }

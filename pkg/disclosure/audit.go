@@ -1,0 +1,274 @@
+package disclosure
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// exposed lists the deals, by their index and in order, that some group or an outsider could work out. A deal is safe
+// when there is a witness for everyone who does not know it: other amounts, none below zero, under which everything
+// published and everything that they know is the same, but the deal is larger by a tenth. Not finding a witness counts as exposed.
+func (s *system) exposed() []int {
+	search := &search{system: s}
+	found := map[int]bool{}
+	for _, c := range s.classes {
+		for u, groups := range c.thin() {
+			if !found[u.deal] && !search.safe(c, u, groups) {
+				found[u.deal] = true
+			}
+		}
+	}
+	for _, d := range s.scaled {
+		if !found[d.deal] && !d.safe() {
+			found[d.deal] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// thin gives the units that the rest of their own class does not protect, with the groups from which it does not. In a
+// class of many deals there are none: what one deal has more, another has less.
+func (c *class) thin() map[*unit][]int32 {
+	order := make([]*unit, len(c.units))
+	for i := range c.units {
+		order[i] = &c.units[i]
+	}
+	slices.SortFunc(order, func(a, b *unit) int { return cmp.Compare(b.amount+b.need, a.amount+a.need) })
+	thin := map[*unit][]int32{}
+	check := func(group int32) {
+		for _, u := range order {
+			if slices.Contains(u.groups, group) {
+				continue
+			}
+			if c.unknown(group) >= u.amount+u.need {
+				return // and so for all that follow
+			}
+			thin[u] = append(thin[u], group)
+		}
+	}
+	check(outsider)
+	for group := range c.known {
+		check(group)
+	}
+	return thin
+}
+
+// safe tells whether others that are in this association only can make up for the deal, part by part.
+func (d scaled) safe() bool {
+	for c, need := range d.needs {
+		if c.total < need {
+			return false
+		}
+		for group, known := range c.known {
+			if !slices.Contains(d.groups, group) && c.total-known < need {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// search looks for witnesses beyond a unit's own class. Any way to part the rows in two makes a graph: its nodes are the
+// sets of rows on either side, its edges the classes. What keeps the sum of each node keeps every row, so a unit may be
+// raised by as much as flows from its one node to the other when units of the other classes are lowered and raised in turn.
+type search struct {
+	system *system
+	graphs []*graph // made when the first unit needs them
+}
+
+// graph is the system under one way to part its rows.
+type graph struct {
+	nodes int       // 0 and 1: no row on the left, on the right. What they sum to is not published
+	edges []edge    // the classes, in their order
+	at    [][]int32 // by node: its edges
+}
+
+type edge struct{ left, right int32 }
+
+// safe tells whether the unit is uncertain enough for everyone who does not know it. Groups are those that its class
+// alone does not keep from it.
+func (s *search) safe(c *class, u *unit, groups []int32) bool {
+	if s.graphs == nil {
+		s.graphs = s.system.graphs()
+	}
+	home := slices.Index(s.system.classes, c)
+	own := map[int]int64{} // what the deal itself has in the classes: it stays, so that only one amount of the deal changes
+	for i, other := range s.system.classes {
+		for _, v := range other.units {
+			if v.deal == u.deal {
+				own[i] += v.amount
+			}
+		}
+	}
+	safe := func(i int) int64 { return s.system.classes[i].safe - own[i] }
+	for _, g := range s.graphs {
+		if g.flows(home, u.need, safe) != nil {
+			return true
+		}
+	}
+	return s.safeFrom(home, u, own, groups)
+}
+
+// safeFrom looks for a witness for each group by itself.
+func (s *search) safeFrom(home int, u *unit, own map[int]int64, groups []int32) bool {
+	checked := map[int32]bool{}
+	for len(groups) > 0 {
+		group := groups[0]
+		groups = groups[1:]
+		if checked[group] {
+			continue
+		}
+		checked[group] = true
+		unknown := func(i int) int64 { return s.system.classes[i].unknown(group) - own[i] }
+		var witness map[int]int64
+		for _, g := range s.graphs {
+			if witness = g.flows(home, u.need, unknown); witness != nil {
+				break
+			}
+		}
+		if witness == nil {
+			return false
+		}
+		if group != outsider {
+			continue
+		}
+		// The outsider's witness serves every group that knows little of the units that it moves.
+		for i, moved := range witness {
+			moving := s.system.classes[i]
+			for knowing := range moving.known {
+				if !slices.Contains(u.groups, knowing) && moving.unknown(knowing)-own[i] < max(-moved, 1) {
+					groups = append(groups, knowing)
+				}
+			}
+		}
+	}
+	return true
+}
+
+// flows raises one unit of the class by need, and gives by how much each class has changed for it: the witness. It is nil
+// when the graph has none. Free gives how much of a class may be lowered; none of a class without any is raised either.
+func (g *graph) flows(home int, need int64, free func(class int) int64) map[int]int64 {
+	from, to := g.edges[home].left, g.edges[home].right
+	changed := map[int]int64{}
+	for need > 0 {
+		amount := need
+		path := g.path(from, to, func(i int) int64 { return free(i) }, changed)
+		if path == nil {
+			return nil
+		}
+		for _, step := range path {
+			if step.lower {
+				amount = min(amount, free(step.class)+changed[step.class])
+			}
+		}
+		for _, step := range path {
+			if step.lower {
+				changed[step.class] -= amount
+			} else {
+				changed[step.class] += amount
+			}
+		}
+		need -= amount
+	}
+	return changed
+}
+
+// step lowers or raises one class on the way.
+type step struct {
+	class int
+	lower bool
+	node  int32 // where it came from
+	hop   bool  // no class: between the nodes of no row
+}
+
+// path finds the shortest way from one node to the other.
+func (g *graph) path(from, to int32, free func(int) int64, changed map[int]int64) []step {
+	came := make([]step, g.nodes)
+	seen := make([]bool, g.nodes)
+	seen[from] = true
+	queue := []int32{from}
+	visit := func(node int32, by step) {
+		if !seen[node] {
+			seen[node], came[node] = true, by
+			queue = append(queue, node)
+		}
+	}
+	for len(queue) > 0 && !seen[to] {
+		node := queue[0]
+		queue = queue[1:]
+		if node <= 1 {
+			visit(1-node, step{node: node, hop: true})
+		}
+		for _, i := range g.at[node] {
+			e, capacity := g.edges[i], free(int(i))
+			switch {
+			case node == e.left && capacity+changed[int(i)] > 0:
+				visit(e.right, step{class: int(i), lower: true, node: node})
+			case node == e.right && capacity > 0:
+				visit(e.left, step{class: int(i), node: node})
+			}
+		}
+	}
+	if !seen[to] {
+		return nil
+	}
+	path := []step{}
+	for node := to; node != from; node = came[node].node {
+		if !came[node].hop {
+			path = append(path, came[node])
+		}
+	}
+	return path
+}
+
+// graphs parts the rows by each dimension, by each association, and by time.
+func (s *system) graphs() []*graph {
+	books, releases := 0, 0
+	for _, c := range s.classes {
+		for _, r := range c.rows {
+			books, releases = max(books, r.book()), max(releases, r.release())
+		}
+	}
+	var graphs []*graph
+	for _, dimension := range []uint8{ofChapter, ofMonth, ofCoverage} {
+		graphs = append(graphs, s.graph(func(r row) bool { return r.dimension() == dimension }))
+	}
+	for book := range books {
+		graphs = append(graphs, s.graph(func(r row) bool { return r.book() > book }))
+	}
+	for release := range releases {
+		graphs = append(graphs, s.graph(func(r row) bool { return r.release() > release }))
+	}
+	return graphs
+}
+
+func (s *system) graph(right func(row) bool) *graph {
+	g := &graph{nodes: 2, at: make([][]int32, 2)}
+	nodes := [2]map[string]int32{{"": 0}, {"": 1}}
+	node := func(side int, key []byte) int32 {
+		n, found := nodes[side][string(key)]
+		if !found {
+			n = int32(g.nodes) // #nosec G115 -- at most two for each class
+			nodes[side][string(key)] = n
+			g.nodes++
+			g.at = append(g.at, nil)
+		}
+		return n
+	}
+	for i, c := range s.classes {
+		var sides [2][]byte
+		for _, r := range c.rows {
+			side := 0
+			if right(r) {
+				side = 1
+			}
+			sides[side] = r.append(sides[side])
+		}
+		e := edge{left: node(0, sides[0]), right: node(1, sides[1])}
+		g.edges = append(g.edges, e)
+		g.at[e.left] = append(g.at[e.left], int32(i))   // #nosec G115 -- classes are fewer than deals
+		g.at[e.right] = append(g.at[e.right], int32(i)) // #nosec G115 -- as above
+	}
+	return g
+}
