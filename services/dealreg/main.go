@@ -35,6 +35,7 @@ type cli struct {
 	Import  importCommand  `cmd:"" help:"Bring deals or rates in from a CSV file."`
 	Audit   auditCommand   `cmd:"" help:"Fold the log independently and compare every total that the reports give."`
 	Bench   benchCommand   `cmd:"" help:"Measure a part against what this machine allows: one JSON object."`
+	Webhook webhookCommand `cmd:"" help:"For receivers of webhooks: print what arrives, check a signature."`
 	Config  configCommand  `cmd:"" name:"config" help:"Print or check the configuration."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
