@@ -421,9 +421,14 @@ func (w *demoWorld) print(ctx context.Context) error {
 	if err := printTogether(ctx, w.api, w.sequence, w.now.Year()-4); err != nil {
 		return err
 	}
-	if len(w.boardKeys) == 0 {
-		return nil
+	if len(w.boardKeys) > 0 {
+		w.printKeys()
 	}
+	return w.signInLinks(ctx)
+}
+
+// printKeys shows what the keys open that were made just now.
+func (w *demoWorld) printKeys() {
 	fmt.Printf(`
 The board of %s sees everything live (policy open):
 
@@ -436,5 +441,4 @@ The board of %s sees everything live (policy open):
     '%s/v1/associations/%s/volume?year=%d&by=month'
 `, demoAssociations[0].name, w.boardKeys[0], w.api.url, w.associations[0], w.now.Year(),
 		demoAssociations[1].name, w.registrars[1].key, w.api.url, w.associations[1], w.now.Year()-1)
-	return nil
 }

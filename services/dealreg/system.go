@@ -37,6 +37,8 @@ type system struct {
 	NATSURL       string `name:"nats-url" placeholder:"URL" help:"A NATS server with JetStream, instead of the embedded one." json:"nats-url"`
 	ClickhouseDSN string `name:"clickhouse-dsn" placeholder:"URL" help:"A ClickHouse server (native protocol), instead of the embedded one." json:"clickhouse-dsn"`
 	Replicas      int    `default:"1" help:"Replicas of the streams that are created." json:"replicas"`
+
+	openIDFlags
 }
 
 // The services.
@@ -210,9 +212,13 @@ func (a *assembly) addServices(names []string) error {
 		var run func(context.Context) error
 		switch name {
 		case serviceDirectory:
+			openID, err := a.openID()
+			if err != nil {
+				return err
+			}
 			s, err := directory.New(directory.Config{
 				JetStream: a.js, Roster: a.roster, Pepper: a.pepper, Replicas: a.Replicas, Announce: a.announce,
-				Log: a.log, Health: a.health, HasWonDeals: a.hasWonDeals,
+				Log: a.log, Health: a.health, HasWonDeals: a.hasWonDeals, OpenID: openID,
 			})
 			if err != nil {
 				return err

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,8 +32,8 @@ func TestUp_DemoShowsTheYearAndTheAuditAgrees(t *testing.T) {
 	key := p.waitFor(operatorLine)
 	p.waitFor(`is up at (http://\S+)`)
 	p.waitFor(`Harbour Software Partners: volume`)
-	p.waitFor(`(curl -H)`)
-	contains(t, p.output(), "Pacific Channel Council: volume of won deals between members, in USD",
+	link := p.waitFor(`Admin of \S+ IT AG +http://\S+/sign-in/(drl_\S+)`)
+	contains(t, p.output(), "curl -H", "Pacific Channel Council: volume of won deals between members, in USD",
 		"All associations, each share once, in EUR", "by=pair", "attested by parties")
 	auditIsEqual(t, p.url, key)
 	var conflicts httpapi.Page[json.RawMessage]
@@ -48,7 +49,22 @@ func TestUp_DemoShowsTheYearAndTheAuditAgrees(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	contains(t, out, "nothing was added", "Harbour Software Partners")
+	if signsIn(t, p.url, link) {
+		t.Error("a link signs in after the next one was made")
+	}
+	for i, found := range regexp.MustCompile(`/sign-in/(\S+)`).FindAllStringSubmatch(out, -1) {
+		if !signsIn(t, p.url, found[1]) {
+			t.Errorf("link %d signs nobody in", i)
+		}
+	}
 	p.stop()
+}
+
+func signsIn(t *testing.T, url, link string) bool {
+	t.Helper()
+	var session struct{ Secret string }
+	_, err := newClient(url, "").do(t.Context(), call{method: http.MethodPost, path: "/v1/sessions", body: map[string]any{"link": link}, into: &session})
+	return err == nil && session.Secret != ""
 }
 
 // firstDeals gives the ids of the deals that changed last.
