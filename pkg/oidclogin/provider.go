@@ -19,6 +19,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+	"golang.org/x/time/rate"
 )
 
 var (
@@ -32,6 +33,9 @@ const (
 	answerWithin  = 10 * time.Second // for each request to the provider
 	mostBytes     = 1 << 20          // of an answer of the provider
 	longestSecret = 1 << 10          // bytes
+
+	// Each token under a key that is not known here asks the provider for its keys, and anyone may send such tokens.
+	metadataPerSecond, metadataAtOnce = 1, 10
 )
 
 // Config is what a Provider needs.
@@ -45,9 +49,10 @@ type Config struct {
 // Provider is an OpenID provider. It is asked for what it can do at the first use, and again until it answers, so it
 // need not be there at the start. Safe for concurrent use.
 type Provider struct {
-	cfg    Config
-	client *http.Client
-	found  atomic.Pointer[discovered]
+	cfg      Config
+	client   *http.Client // for codes
+	metadata *http.Client // for what the provider says of itself
+	found    atomic.Pointer[discovered]
 }
 
 type discovered struct {
@@ -68,7 +73,12 @@ func New(cfg Config) (*Provider, error) {
 	case len(cfg.ClientSecret) > longestSecret:
 		return nil, errors.New("OpenID client secret: the file holds more than a secret")
 	}
-	return &Provider{cfg: cfg, client: &http.Client{Timeout: answerWithin, Transport: bounded{http.DefaultTransport}}}, nil
+	way := bounded{http.DefaultTransport}
+	return &Provider{
+		cfg:      cfg,
+		client:   &http.Client{Timeout: answerWithin, Transport: way},
+		metadata: &http.Client{Timeout: answerWithin, Transport: sparing{rate.NewLimiter(metadataPerSecond, metadataAtOnce), way}},
+	}, nil
 }
 
 func isLocal(host string) bool {
@@ -185,7 +195,7 @@ func (p *Provider) discover(ctx context.Context) (*discovered, error) {
 	if found := p.found.Load(); found != nil {
 		return found, nil
 	}
-	ctx = oidc.ClientContext(ctx, p.client)
+	ctx = oidc.ClientContext(ctx, p.metadata)
 	provider, err := oidc.NewProvider(ctx, p.cfg.Issuer)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
@@ -231,6 +241,20 @@ func kindOf(err error) error {
 
 func same(a, b string) bool {
 	return a != "" && subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
+}
+
+// sparing sends no more requests than the provider should have to answer.
+type sparing struct {
+	limit *rate.Limiter
+	next  http.RoundTripper
+}
+
+// RoundTrip sends the request, or refuses to.
+func (s sparing) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !s.limit.Allow() {
+		return nil, errors.New("asked too often")
+	}
+	return s.next.RoundTrip(r)
 }
 
 // bounded takes no endless answer from a provider, and none that says that the provider is broken.

@@ -113,8 +113,10 @@ func unsigned(token string) string {
 func TestProvider_NeedNotBeThereAtTheStartNorAlways(t *testing.T) {
 	t.Parallel()
 	var up atomic.Bool
+	var asked atomic.Int32
 	var web *httptest.Server
 	web = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
 		if !up.Load() || r.URL.Path == "/keys" {
 			w.WriteHeader(http.StatusBadGateway)
 			return
@@ -139,8 +141,13 @@ func TestProvider_NeedNotBeThereAtTheStartNorAlways(t *testing.T) {
 		t.Errorf("once it is there: %s, %v", address, err)
 	}
 	part := base64.RawURLEncoding.EncodeToString
-	_, err = p.Verify(t.Context(), part([]byte(`{"alg":"RS256"}`))+"."+part([]byte(`{}`))+"."+part([]byte("signature")), attempt.Nonce)
-	away("while it does not give its keys", err)
+	for range 100 {
+		_, err = p.Verify(t.Context(), part([]byte(`{"alg":"RS256"}`))+"."+part([]byte(`{}`))+"."+part([]byte("signature")), attempt.Nonce)
+		away("while it does not give its keys", err)
+	}
+	if n := asked.Load(); n < 3 || n > 50 {
+		t.Errorf("a hundred tokens that anyone can make asked the provider %d times", n)
+	}
 	up.Store(false)
 	_, err = p.Exchange(t.Context(), attempt, web.URL, attempt.State, "code")
 	away("while it does not take codes", err)
