@@ -1,0 +1,151 @@
+package webhooks
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+)
+
+// cursorsBucket holds the gaps and replays of endpoints.
+const cursorsBucket = "webhook_cursors"
+
+// cursor is a range of a stream that is delivered to one endpoint from the stream itself: the endpoint's gap, or a
+// replay that its owner asked for. One process at a time works on it, by the lease.
+type cursor struct {
+	gap
+	Endpoint deal.ID   `json:"endpoint_id"`
+	Source   string    `json:"source"` // the stream
+	Runner   string    `json:"runner,omitempty"`
+	Until    time.Time `json:"until,omitzero"`
+	// HeadSince is when the event behind At failed first, of an endpoint that wants its events in order.
+	HeadSince time.Time `json:"head_since,omitzero"`
+	Replay    *replay   `json:"replay,omitempty"` // nil for the gap
+}
+
+// gapKey is where the gap of an endpoint in a stream is.
+func gapKey(endpoint deal.ID, source string) string { return endpoint.String() + "." + source }
+
+func (c cursor) key() string {
+	key := gapKey(c.Endpoint, c.Source)
+	if c.Replay != nil {
+		key += "." + c.Replay.ID.String()
+	}
+	return key
+}
+
+// changeCursor stores what change makes of the cursor, again when another writer was first. change tells whether there
+// is anything to store. It gives the cursor as it is then.
+func (s *Service) changeCursor(ctx context.Context, key string, change func(cursor) (cursor, bool)) (cursor, error) {
+	for {
+		c, revision := s.cursors.get(key)
+		next, changed := change(c)
+		if !changed {
+			return c, nil
+		}
+		write, cancel := context.WithTimeout(ctx, askTimeout)
+		_, err := s.cursors.put(write, key, next, revision)
+		cancel()
+		if err == nil {
+			return next, nil
+		}
+		if !errors.Is(err, errChanged) {
+			return cursor{}, err
+		}
+	}
+}
+
+// widen takes the message into the endpoint's gap, together with those that come while the gap is being stored.
+func (s *Service) widen(ctx context.Context, g *gate, q queued) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting[q.Source] = append(g.waiting[q.Source], q)
+	if !g.widening[q.Source] {
+		g.widening[q.Source] = true
+		s.work.Go(func() { s.widenAll(ctx, g, q.Source) })
+	}
+}
+
+func (s *Service) widenAll(ctx context.Context, g *gate, source string) {
+	for {
+		g.mu.Lock()
+		messages := g.waiting[source]
+		g.waiting[source] = nil
+		if len(messages) == 0 {
+			g.widening[source] = false
+			g.mu.Unlock()
+			return
+		}
+		g.mu.Unlock()
+		_, err := s.changeCursor(s.working, gapKey(g.id, source), func(c cursor) (cursor, bool) {
+			c.Endpoint, c.Source = g.id, source
+			changed := false
+			for _, q := range messages {
+				if !c.covers(q.Sequence) && q.Sequence > c.Through {
+					c.gap, changed = c.extend(q.Sequence, q.Head), true
+				}
+			}
+			return c, changed
+		})
+		if err != nil { // the messages come again
+			s.cfg.Log.Warn("gap not stored", zap.Stringer("endpoint_id", g.id), zap.Error(err))
+			continue
+		}
+		for _, q := range messages {
+			q.done()
+		}
+		s.startCursor(ctx, gapKey(g.id, source))
+	}
+}
+
+// startCursor works on the cursor unless this process does already.
+func (s *Service) startCursor(ctx context.Context, key string) {
+	c, _ := s.cursors.get(key)
+	if !c.open() || ctx.Err() != nil {
+		return
+	}
+	g := s.gate(c.Endpoint)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.running[key] {
+		return
+	}
+	g.running[key] = true
+	s.work.Go(func() {
+		r := &runner{s: s, g: g, key: key}
+		err := r.run(ctx)
+		g.mu.Lock()
+		g.running[key] = false
+		g.mu.Unlock()
+		if err != nil && ctx.Err() == nil { // the scan begins again
+			s.cfg.Log.Warn("cursor interrupted", zap.Stringer("endpoint_id", g.id), zap.Error(err))
+		}
+		if err == nil { // what widened the gap in the meantime saw that it ran
+			if c, _ := s.cursors.get(key); c.open() && c.Runner == "" {
+				s.startCursor(ctx, key)
+			}
+		}
+	})
+}
+
+// scanCursors takes up what nobody works on, now and then.
+func (s *Service) scanCursors(ctx context.Context) error {
+	tick := time.NewTicker(max(s.cfg.Lease/2, 10*time.Millisecond))
+	defer tick.Stop()
+	for {
+		now := s.cfg.Now()
+		for key, c := range s.cursors.all() {
+			if c.open() && (c.Runner == "" || c.Runner == s.cfg.runner || now.After(c.Until)) {
+				s.startCursor(ctx, key)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package webhooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/pkg/webhook"
+)
+
+const (
+	// laneAhead bounds what the client of a lane holds that its handler has not seen yet.
+	laneAhead = 256
+	// laneHolds bounds what a lane has given out and not got back: enough for a hundred endpoints that hold all they may.
+	laneHolds = 4096
+	// putOffFor is when a retry is looked at again that its gate did not take.
+	putOffFor = 5 * time.Second
+)
+
+// queued is a delivery with the message of the queue that it came in.
+type queued struct {
+	stream.Delivery
+	message jetstream.Msg
+}
+
+// done takes the message out of the queue. Should that be lost on the way the message comes again, and so may the webhook.
+func (q queued) done() { _ = q.message.Ack() }
+
+// runLane hands the messages of one lane to the gates until ctx ends. Any number of processes may share a lane.
+func (s *Service) runLane(ctx context.Context, lane int) error {
+	create, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	consumer, err := s.js.CreateOrUpdateConsumer(create, stream.DeliveriesStream, jetstream.ConsumerConfig{
+		Durable: fmt.Sprintf("lane-%d", lane), FilterSubject: stream.LaneSubjects(lane), AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: s.cfg.AckWait, MaxAckPending: laneHolds, MaxDeliver: -1,
+	})
+	if err != nil {
+		return fmt.Errorf("open lane %d: %w", lane, err)
+	}
+	failed := make(chan error, 1)
+	consuming, err := consumer.Consume(
+		func(m jetstream.Msg) { s.handle(ctx, m) },
+		jetstream.PullMaxMessages(laneAhead), jetstream.PullExpiry(30*time.Second), jetstream.PullHeartbeat(5*time.Second),
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+			if !errors.Is(err, jetstream.ErrNoHeartbeat) {
+				return // the client begins again by itself
+			}
+			select {
+			case failed <- err:
+			default:
+			}
+		}))
+	if err != nil {
+		return fmt.Errorf("open lane %d: %w", lane, err)
+	}
+	s.cfg.Health.Report("webhooks lanes", nil)
+	select {
+	case <-ctx.Done():
+		consuming.Drain() // gives back what it holds
+		<-consuming.Closed()
+		return nil
+	case err := <-failed:
+		consuming.Stop()
+		return fmt.Errorf("lane %d: %w", lane, err)
+	case <-consuming.Closed():
+		return fmt.Errorf("lane %d was closed", lane)
+	}
+}
+
+// handle decides what happens to one message and never waits for an endpoint.
+func (s *Service) handle(ctx context.Context, m jetstream.Msg) {
+	if ctx.Err() != nil {
+		_ = m.Nak() // for another process, or the next start
+		return
+	}
+	d, err := stream.DecodeDelivery(m.Data())
+	if err != nil {
+		s.cfg.Log.Error("delivery not readable, dropped", zap.Error(err))
+		_ = m.Term()
+		return
+	}
+	s.route(ctx, queued{Delivery: d, message: m})
+}
+
+// route brings a message on its way.
+func (s *Service) route(ctx context.Context, q queued) {
+	e, known := s.receiver(ctx, q.Endpoint)
+	if !known {
+		q.done()
+		return
+	}
+	g := s.gate(q.Endpoint)
+	current := func() gap {
+		c, _ := s.cursors.get(gapKey(q.Endpoint, q.Source))
+		return c.gap
+	}
+	switch w, wait := g.enter(q, e, current, s.cfg.Now()); w {
+	case attempt:
+		s.work.Go(func() { s.deliver(g, q, wait) })
+	case widen:
+		s.widen(ctx, g, q)
+	case putOff:
+		s.work.Go(func() { s.later(q, putOffFor) })
+	case covered, nowhereTo:
+		q.done()
+	}
+}
+
+// receiver gives an endpoint that may be delivered to. What is not known here, or known as disabled, may have been made
+// or enabled a moment ago by another process, so the bucket is asked.
+func (s *Service) receiver(ctx context.Context, id deal.ID) (endpoint, bool) {
+	key := id.String()
+	e, revision := s.endpoints.get(key)
+	if revision == 0 || s.endpoints.has(key) && !e.Enabled {
+		ask, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		if err := s.endpoints.refresh(ask, key); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			s.cfg.Log.Warn("endpoint not readable", zap.Stringer("endpoint_id", id), zap.Error(err))
+		}
+		e, _ = s.endpoints.get(key)
+	}
+	return e, s.endpoints.has(key) && e.Enabled
+}
+
+func (s *Service) gate(id deal.ID) *gate {
+	s.gatesMu.Lock()
+	defer s.gatesMu.Unlock()
+	g := s.gates[id]
+	if g == nil {
+		g = newGate(id, s.cfg.Concurrency, s.cfg.probing())
+		s.gates[id] = g
+	}
+	return g
+}
+
+// deliver makes one attempt for a message of the queue and sees to what follows from it.
+func (s *Service) deliver(g *gate, q queued, wait time.Duration) {
+	defer g.leave()
+	if s.pause(s.working, wait) != nil || !s.occupy(g) {
+		_ = q.message.Nak()
+		return
+	}
+	defer func() { <-g.slots }()
+	e, known := s.receiver(s.working, q.Endpoint)
+	if !known {
+		q.done()
+		return
+	}
+	r := s.exchange(s.working, e, q.Delivery)
+	switch r.Outcome {
+	case webhook.Canceled:
+		_ = q.message.Nak()
+	case webhook.Delivered, webhook.Gone:
+		s.conclude(g, e, q.Delivery, r, verdictOf(r.Result))
+		q.done()
+	default:
+		wait, again := nextAttempt(s.cfg.Schedule, q.Attempt, r.RetryAfter, rand.Float64()) //nolint:gosec // no secret
+		if !again {
+			s.conclude(g, e, q.Delivery, r, Failed)
+			q.done()
+			return
+		}
+		s.conclude(g, e, q.Delivery, r, Retrying)
+		q.Attempt++
+		s.later(q, wait)
+	}
+}
+
+// occupy takes one of the endpoint's slots.
+func (s *Service) occupy(g *gate) bool {
+	select {
+	case g.slots <- struct{}{}:
+		return true
+	case <-s.working.Done():
+		return false
+	}
+}
+
+// later schedules the delivery and takes its message out of the queue after that. When the schedule cannot be written the
+// message comes again by itself.
+func (s *Service) later(q queued, wait time.Duration) {
+	ctx, cancel := context.WithTimeout(s.working, askTimeout)
+	defer cancel()
+	if err := s.queue.Later(ctx, q.Delivery, s.cfg.Now().Add(wait)); err != nil {
+		s.cfg.Log.Warn("retry not scheduled, the delivery comes again", zap.Stringer("endpoint_id", q.Endpoint), zap.Error(err))
+		return
+	}
+	q.done()
+}

@@ -1,0 +1,178 @@
+package webhooks
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/webhook"
+)
+
+// endpointsBucket holds the endpoints by id.
+const endpointsBucket = "webhook_endpoints"
+
+// Limits of an endpoint.
+const (
+	maxURL         = 2000
+	maxDescription = 500
+	maxTypes       = 50
+	maxHeaders     = 20
+	maxHeaderValue = 1000
+	maxRate        = 1000
+	standardRate   = 50
+	maxEndpoints   = 100 // of one owner
+	rotationLasts  = 24 * time.Hour
+	maxSecrets     = 4 // that sign at once
+)
+
+// endpoint is a receiver of webhooks, as the bucket keeps it.
+type endpoint struct {
+	ID          deal.ID `json:"id"`
+	Company     deal.ID `json:"company_id,omitzero"`     // the owner: a company
+	Association deal.ID `json:"association_id,omitzero"` // or an association
+	// Deals tells whether an association's endpoint hears of its deals. One that the board made hears of statements only.
+	Deals bool `json:"deals,omitempty"`
+
+	URL         string            `json:"url"`
+	EventTypes  []string          `json:"event_types"`
+	Description string            `json:"description,omitempty"`
+	Rate        float64           `json:"rate_per_second"`
+	Headers     map[string]string `json:"headers,omitempty"`
+	Ordered     bool              `json:"ordered,omitempty"`
+	Secrets     []sealedSecret    `json:"secrets"` // the newest first
+	CreatedAt   time.Time         `json:"created_at"`
+	CreatedBy   deal.ID           `json:"created_by"` // the key
+
+	Enabled       bool       `json:"enabled"`
+	DisabledAt    *time.Time `json:"disabled_at,omitempty"`
+	DisabledWords string     `json:"disabled_reason,omitempty"`
+}
+
+type sealedSecret struct {
+	Sealed string     `json:"sealed"`
+	Until  *time.Time `json:"until,omitempty"` // nil: as long as it is the newest
+}
+
+// isManagedBy tells whether the principal may see and change the endpoint.
+func (e endpoint) isManagedBy(p roster.Principal) bool {
+	switch {
+	case p.Role == roster.RoleOperator:
+		return true
+	case !e.Company.IsZero():
+		return p.Role == roster.RoleCompanyAdmin && p.ActsFor(e.Company)
+	case e.Deals:
+		return p.IsRegistrarOf(e.Association)
+	}
+	return p.IsBoardOf(e.Association) || p.IsRegistrarOf(e.Association)
+}
+
+// ownedAlike tells whether both belong to the same owner and may hear of the same.
+func (e endpoint) ownedAlike(other endpoint) bool {
+	return e.Company == other.Company && e.Association == other.Association && e.Deals == other.Deals
+}
+
+// hears tells whether the notice is meant for the endpoint, and among the types that it asked for.
+func (e endpoint) hears(n notice) bool {
+	if !e.Enabled || !n.matches(e.EventTypes) {
+		return false
+	}
+	if !e.Company.IsZero() {
+		return slices.Contains(n.companies, e.Company)
+	}
+	return slices.Contains(n.associations, e.Association) && (e.Deals || !n.ofDeals)
+}
+
+var headerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`)
+
+// reservedHeaders are those that the delivery itself sets or that would change what it is.
+var reservedHeaders = []string{
+	"accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host", "keep-alive",
+	"proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
+	"ce-id", "traceparent", "tracestate",
+}
+
+// validate gives every fault of what the owner wrote.
+func (e endpoint) validate(g webhook.Guard) deal.Invalid {
+	var faults deal.Invalid
+	if len(e.URL) > maxURL {
+		faults.Add("/url", fmt.Sprintf("longer than %d characters: write a shorter one", maxURL))
+	} else if _, err := g.CheckURL(e.URL); err != nil {
+		faults.Add("/url", err.Error())
+	}
+	switch {
+	case len(e.EventTypes) == 0:
+		faults.Add("/event_types", `none: write ["*"] for all of them, or those that GET /v1/event-types lists`)
+	case len(e.EventTypes) > maxTypes:
+		faults.Add("/event_types", fmt.Sprintf("more than %d: write a group such as dealreg.deal.* in their place", maxTypes))
+	default:
+		if err := webhook.CheckPatterns(e.EventTypes); err != nil {
+			faults.Add("/event_types", err.Error())
+		}
+	}
+	if utf8.RuneCountInString(e.Description) > maxDescription {
+		faults.Add("/description", fmt.Sprintf("longer than %d characters: write a shorter one", maxDescription))
+	}
+	if !(e.Rate >= 0.01 && e.Rate <= maxRate) {
+		faults.Add("/rate_per_second", fmt.Sprintf("not from 0.01 to %d", maxRate))
+	}
+	if len(e.Headers) > maxHeaders {
+		faults.Add("/headers", fmt.Sprintf("more than %d: leave some out", maxHeaders))
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
+		pointer, lower := "/headers/"+escapePointer.Replace(name), strings.ToLower(name)
+		switch {
+		case !headerName.MatchString(name):
+			faults.Add(pointer, "no name of a header: write letters, digits and hyphens")
+		case slices.Contains(reservedHeaders, lower) || strings.HasPrefix(lower, "webhook-"):
+			faults.Add(pointer, "set by the delivery itself: choose another name")
+		}
+		if value := e.Headers[name]; len(value) > maxHeaderValue || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
+			faults.Add(pointer, fmt.Sprintf("no value of a header: write at most %d printable ASCII characters", maxHeaderValue))
+		}
+	}
+	return faults
+}
+
+// withSecret puts a new secret first. Those before it sign until a day later, so that the receiver can change over.
+func (e endpoint) withSecret(key webhook.SealingKey, s webhook.Secret, at time.Time) (endpoint, error) {
+	sealed, err := webhook.Seal(key, e.ID, s)
+	if err != nil {
+		return endpoint{}, err
+	}
+	until := at.Add(rotationLasts).UTC()
+	secrets := []sealedSecret{{Sealed: sealed}}
+	for _, old := range e.Secrets {
+		if old.Until == nil {
+			old.Until = &until
+		}
+		if at.Before(*old.Until) && len(secrets) < maxSecrets {
+			secrets = append(secrets, old)
+		}
+	}
+	e.Secrets = secrets
+	return e, nil
+}
+
+// open gives the secrets that sign at the time, the newest first. The error is webhook.ErrSealed.
+func (e endpoint) open(key webhook.SealingKey, at time.Time) ([]webhook.Secret, error) {
+	var secrets []webhook.Secret
+	for _, s := range e.Secrets {
+		if s.Until != nil && !at.Before(*s.Until) {
+			continue
+		}
+		secret, err := webhook.Open(key, e.ID, s.Sealed)
+		if err != nil {
+			return nil, err
+		}
+		secrets = append(secrets, secret)
+	}
+	return secrets, nil
+}
+
+var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")

@@ -1,0 +1,192 @@
+package webhooks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+	"github.com/dealreg/dealreg/pkg/webhook"
+)
+
+// Verdict is what an attempt means for its delivery.
+type Verdict string
+
+// The verdicts.
+const (
+	Delivered Verdict = "delivered" // it arrived
+	Retrying  Verdict = "retrying"  // it is tried again later
+	Failed    Verdict = "failed"    // it is not tried again, unless somebody asks for it
+)
+
+func verdictOf(r webhook.Result) Verdict {
+	if r.Outcome == webhook.Delivered {
+		return Delivered
+	}
+	return Failed
+}
+
+// exchanged is a result with its time, for the record of attempts.
+type exchanged struct {
+	webhook.Result
+	at   time.Time
+	took time.Duration
+}
+
+// exchange makes one attempt: it signs the event's body as it is and sends it. It ends within the deadline.
+func (s *Service) exchange(ctx context.Context, e endpoint, d stream.Delivery) exchanged {
+	at := s.cfg.Now()
+	r := s.post(ctx, e, d, at)
+	return exchanged{Result: r, at: at, took: s.cfg.Now().Sub(at)}
+}
+
+func (s *Service) post(ctx context.Context, e endpoint, d stream.Delivery, at time.Time) webhook.Result {
+	secrets, err := e.open(s.cfg.Key, at)
+	if err != nil {
+		s.cfg.Log.Error("secret not readable", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
+		return webhook.Result{Outcome: notSigned, Words: err.Error()}
+	}
+	header, err := webhook.Sign(d.EventID, at, d.Body, secrets...)
+	if err != nil {
+		s.cfg.Log.Error("webhook not signed", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
+		return webhook.Result{Outcome: notSigned, Words: "the webhook could not be signed: rotate the endpoint's secret"}
+	}
+	for name, value := range e.Headers {
+		header[http.CanonicalHeaderKey(name)] = []string{value}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Deadline)
+	defer cancel()
+	return s.client.Post(ctx, e.URL, header, d.Body)
+}
+
+// notSigned is the outcome of an attempt that ended before anything was sent.
+const notSigned webhook.Outcome = "not_signed"
+
+// conclude notes what came of an attempt: for the gate, for the record, and for the endpoint, which is disabled when it
+// is gone or has failed for too long.
+func (s *Service) conclude(g *gate, e endpoint, d stream.Delivery, r exchanged, v Verdict) {
+	failingSince := g.note(r.Result, r.at)
+	s.metrics.attempts.WithLabelValues(string(r.Outcome)).Inc()
+	s.recorder.add(attemptOf(d, r, v))
+	key := e.ID.String()
+	switch {
+	case r.Outcome == webhook.Delivered:
+		if s.failing.has(key) {
+			s.healed(key)
+		}
+	case r.Outcome == webhook.Gone:
+		s.disable(e, "it answered 410 Gone: nothing more is wanted there", r.at)
+	case d.Attempt > 1 || s.failing.has(key):
+		if since := s.failed(key, failingSince); r.at.Sub(since) >= s.cfg.DisableAfter {
+			s.disable(e, fmt.Sprintf("every delivery has failed since %s, the last one so: %s", since.UTC().Format(time.RFC3339), r.Words), r.at)
+		}
+	}
+}
+
+// failingBucket holds, by endpoint, since when nothing has arrived there. A first failure is not written: most are over
+// with the next attempt.
+const failingBucket = "webhook_failing"
+
+type failure struct {
+	Since time.Time `json:"since"`
+}
+
+// failed gives since when the endpoint has failed, as far back as any process knows.
+func (s *Service) failed(key string, since time.Time) time.Time {
+	known, revision := s.failing.get(key)
+	if s.failing.has(key) && !since.Before(known.Since) {
+		return known.Since
+	}
+	ctx, cancel := context.WithTimeout(s.working, askTimeout)
+	defer cancel()
+	if _, err := s.failing.put(ctx, key, failure{Since: since.UTC()}, revision); err != nil && !errors.Is(err, errChanged) {
+		s.cfg.Log.Warn("failure of an endpoint not kept", zap.String("endpoint_id", key), zap.Error(err))
+	}
+	return since
+}
+
+func (s *Service) healed(key string) {
+	_, revision := s.failing.get(key)
+	ctx, cancel := context.WithTimeout(s.working, askTimeout)
+	defer cancel()
+	if err := s.failing.remove(ctx, key, revision); err != nil && !errors.Is(err, errChanged) {
+		s.cfg.Log.Warn("recovery of an endpoint not kept", zap.String("endpoint_id", key), zap.Error(err))
+	}
+}
+
+// changeEndpoint stores what change makes of the endpoint, again when another writer was first. change tells whether
+// there is anything to store; it is not asked when the endpoint is gone.
+func (s *Service) changeEndpoint(ctx context.Context, key string, change func(endpoint) (endpoint, bool)) (changed bool, err error) {
+	for {
+		e, revision := s.endpoints.get(key)
+		if !s.endpoints.has(key) {
+			return false, nil
+		}
+		next, changed := change(e)
+		if !changed {
+			return false, nil
+		}
+		_, err := s.endpoints.put(ctx, key, next, revision)
+		if err == nil || !errors.Is(err, errChanged) {
+			return err == nil, err
+		}
+	}
+}
+
+// disable ends deliveries to the endpoint and tells the owner's other endpoints. Of many who find out at once one does.
+func (s *Service) disable(e endpoint, reason string, at time.Time) {
+	ctx, cancel := context.WithTimeout(s.working, askTimeout)
+	defer cancel()
+	reason = shorten(reason, maxReason)
+	disabled, err := s.changeEndpoint(ctx, e.ID.String(), func(now endpoint) (endpoint, bool) {
+		if !now.Enabled || now.URL != e.URL {
+			return now, false
+		}
+		now.Enabled, now.DisabledAt, now.DisabledWords = false, new(at.UTC()), reason
+		return now, true
+	})
+	if err != nil {
+		s.cfg.Log.Warn("endpoint not disabled, the next failure does", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
+		return
+	}
+	if !disabled {
+		return
+	}
+	s.metrics.disabled.Inc()
+	s.cfg.Log.Info("endpoint disabled", zap.Stringer("endpoint_id", e.ID), zap.String("reason", reason))
+	text, err := json.Marshal(disabledRecord{
+		Endpoint: e.ID, Company: e.Company, Association: e.Association, Deals: e.Deals, Reason: reason, At: at.UTC(),
+	})
+	if err == nil {
+		_, err = s.js.Publish(ctx, stream.EndpointSubject(e.ID), text, jetstream.WithExpectStream(stream.RecordsStream))
+	}
+	if err != nil {
+		s.cfg.Log.Warn("owner not told that an endpoint was disabled", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
+	}
+}
+
+const maxReason = 500 // characters, of webhook.DisabledData
+
+func shorten(text string, most int) string {
+	if r := []rune(text); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return text
+}
+
+func attemptOf(d stream.Delivery, r exchanged, v Verdict) warehouse.Attempt {
+	return warehouse.Attempt{
+		EndpointID: d.Endpoint, EventID: d.EventID, EventType: d.Type, Source: d.Source, Sequence: d.Sequence,
+		Attempt: uint16(min(d.Attempt, math.MaxUint16)), // #nosec G115 -- bounded
+		At:      r.at.UTC(), Took: r.took, Outcome: string(r.Outcome), Verdict: string(v), Words: r.Words,
+		Status: uint16(max(0, min(r.Status, 999))), Excerpt: r.Excerpt, // #nosec G115 -- bounded
+	}
+}

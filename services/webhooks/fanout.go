@@ -1,0 +1,236 @@
+package webhooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/stream"
+)
+
+// The fan-out reads the streams of events in order and puts a delivery into the queue for each endpoint that may hear
+// of an event. One process at a time does it for a stream, by a lease that lies beside the checkpoint.
+
+// checkpointsBucket holds, by the name of a stream, how far it was fanned out.
+const checkpointsBucket = "webhook_checkpoints"
+
+const (
+	// fanoutBatch bounds the deliveries that are written at once.
+	fanoutBatch = 1000
+	// checkpointEvery bounds how much is fanned out a second time after a kill.
+	checkpointEvery = 100 * time.Millisecond
+	// askTimeout bounds one question to the broker.
+	askTimeout = 5 * time.Second
+)
+
+// checkpoint is the last event of a stream whose deliveries are all in the queue, and who goes on from there.
+type checkpoint struct {
+	Sequence uint64    `json:"sequence"`
+	Runner   string    `json:"runner,omitempty"`
+	Until    time.Time `json:"until,omitzero"`
+}
+
+// fanout works on one stream. Only its run uses it.
+type fanout struct {
+	s        *Service
+	source   source
+	revision uint64 // of the checkpoint in the bucket
+	stored   uint64 // its sequence
+	done     uint64 // the last event whose deliveries are in the queue
+	storedAt time.Time
+}
+
+// runFanout goes on until ctx ends or another process is seen to do the work.
+func (s *Service) runFanout(ctx context.Context, src source) error {
+	f := &fanout{s: s, source: src}
+	mine, err := f.claim(ctx)
+	if err != nil || !mine {
+		return err
+	}
+	defer f.release(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	messages := make(chan jetstream.Msg, fanoutBatch)
+	ended := make(chan error, 1)
+	go func() { ended <- f.read(ctx, messages) }()
+	err = f.work(ctx, messages, ended)
+	cancel()
+	return err
+}
+
+// claim takes the lease, waiting for one that another process holds to run out. A stream that was never fanned out
+// begins with what comes from now on.
+func (f *fanout) claim(ctx context.Context) (bool, error) {
+	c, revision := f.s.checkpoints.get(f.source.stream)
+	if revision == 0 {
+		last, err := lastOf(ctx, f.s.js, f.source.stream)
+		if err != nil {
+			return false, err
+		}
+		c.Sequence = last
+	}
+	if now := f.s.cfg.Now(); c.Runner != "" && c.Runner != f.s.cfg.runner && now.Before(c.Until) {
+		return false, f.s.pause(ctx, min(c.Until.Sub(now), f.s.cfg.Lease/2))
+	}
+	f.done, f.stored, f.revision = c.Sequence, c.Sequence, revision
+	err := f.store(ctx)
+	if errors.Is(err, errChanged) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// store writes the checkpoint and renews the lease.
+func (f *fanout) store(ctx context.Context) error {
+	now := f.s.cfg.Now()
+	revision, err := f.s.checkpoints.put(ctx, f.source.stream,
+		checkpoint{Sequence: f.done, Runner: f.s.cfg.runner, Until: now.Add(f.s.cfg.Lease).UTC()}, f.revision)
+	if err != nil {
+		return fmt.Errorf("checkpoint of %s: %w", f.source.stream, err)
+	}
+	f.revision, f.stored, f.storedAt = revision, f.done, now
+	return nil
+}
+
+// release gives the lease up, so that another process goes on at once.
+func (f *fanout) release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, _ = f.s.checkpoints.put(ctx, f.source.stream, checkpoint{Sequence: f.done}, f.revision) // else it runs out
+}
+
+// read gives the stream's messages behind the checkpoint, in order and without acks: where the work stands is what the
+// checkpoint says.
+func (f *fanout) read(ctx context.Context, to chan<- jetstream.Msg) error {
+	create, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	consumer, err := f.s.js.CreateConsumer(create, f.source.stream, jetstream.ConsumerConfig{
+		Description: "webhooks", AckPolicy: jetstream.AckNonePolicy, FilterSubjects: f.source.subjects,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: f.done + 1,
+		MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return fmt.Errorf("open a reader of %s: %w", f.source.stream, err)
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(2*fanoutBatch), jetstream.PullExpiry(10*time.Second),
+		jetstream.PullHeartbeat(2*time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	if err != nil {
+		return fmt.Errorf("open a reader of %s: %w", f.source.stream, err)
+	}
+	defer messages.Stop()
+	f.s.cfg.Health.Report("webhooks "+f.source.stream, nil)
+	for delivered := uint64(1); ; delivered++ {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return fmt.Errorf("read %s: %w", f.source.stream, err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read %s: %w", f.source.stream, err)
+		}
+		if meta.Sequence.Consumer != delivered {
+			return fmt.Errorf("read %s: a message got lost on the way here", f.source.stream)
+		}
+		select {
+		case to <- m:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// work puts deliveries into the queue as messages come, and stores the checkpoint behind them.
+func (f *fanout) work(ctx context.Context, messages <-chan jetstream.Msg, ended <-chan error) error {
+	renew := time.NewTicker(f.s.cfg.Lease / 3)
+	defer renew.Stop()
+	due := time.NewTimer(checkpointEvery)
+	defer due.Stop()
+	for {
+		select {
+		case m := <-messages:
+			if err := f.spread(ctx, m, messages); err != nil {
+				return err
+			}
+			if f.s.cfg.Now().Sub(f.storedAt) < checkpointEvery {
+				due.Reset(checkpointEvery)
+				continue
+			}
+		case <-due.C:
+			if f.done == f.stored {
+				continue
+			}
+		case <-renew.C:
+		case err := <-ended:
+			return err
+		}
+		if err := f.store(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// spread fans out the message and those that wait behind it.
+func (f *fanout) spread(ctx context.Context, m jetstream.Msg, more <-chan jetstream.Msg) error {
+	var deliveries []stream.Delivery
+	var last uint64
+	for {
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read %s: %w", f.source.stream, err)
+		}
+		last = meta.Sequence.Stream
+		if deliveries, err = f.add(deliveries, m, last, last+meta.NumPending); err != nil {
+			return err
+		}
+		if len(deliveries) >= fanoutBatch {
+			break
+		}
+		select {
+		case m = <-more:
+			continue
+		default:
+		}
+		break
+	}
+	within, cancel := context.WithTimeout(ctx, 2*askTimeout)
+	defer cancel()
+	if err := f.s.queue.Put(within, deliveries...); err != nil {
+		return fmt.Errorf("queue %d deliveries: %w", len(deliveries), err)
+	}
+	f.s.metrics.queued.Add(float64(len(deliveries)))
+	f.done = last
+	return nil
+}
+
+// add appends the deliveries of one message. Those that a cursor is known to make are left to it.
+func (f *fanout) add(deliveries []stream.Delivery, m jetstream.Msg, sequence, head uint64) ([]stream.Delivery, error) {
+	if f.s.listeners.none() {
+		return deliveries, nil
+	}
+	n, told, err := f.source.notice(sequence, m.Subject(), m.Data())
+	if newer, is := errors.AsType[*stream.NewerSchemaError](err); is {
+		return nil, newer // to go on would lose it
+	}
+	if err != nil {
+		f.s.cfg.Log.Error("event not readable, nobody is told of it", zap.String("stream", f.source.stream), zap.Uint64("sequence", sequence), zap.Error(err))
+		return deliveries, nil
+	}
+	if !told {
+		return deliveries, nil
+	}
+	for _, e := range f.s.listeners.of(n) {
+		if c, _ := f.s.cursors.get(gapKey(e.ID, f.source.stream)); c.covers(sequence) {
+			continue
+		}
+		d, err := n.delivery(e.ID, head)
+		if err != nil {
+			return nil, err
+		}
+		deliveries = append(deliveries, d)
+	}
+	return deliveries, nil
+}

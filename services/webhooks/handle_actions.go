@@ -1,0 +1,160 @@
+package webhooks
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/httpapi"
+	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+	"github.com/dealreg/dealreg/pkg/webhook"
+)
+
+func (s *Service) actionRoutes(api huma.API) {
+	huma.Register(api, huma.Operation{
+		OperationID: "test-webhook-endpoint", Method: http.MethodPost, Path: endpointsPath + "/{id}/test", Tags: tags,
+		Summary: "Send a test event now and tell what came of it", DefaultStatus: http.StatusOK,
+		Description: "It is sent once, also to an endpoint that is disabled, and changes nothing.",
+	}, s.testEndpoint)
+	huma.Register(api, huma.Operation{
+		OperationID: "rotate-webhook-secret", Method: http.MethodPost, Path: endpointsPath + "/{id}/rotate-secret", Tags: tags,
+		Summary: "Make a new secret, shown once; the one before signs too for 24 hours", DefaultStatus: http.StatusOK,
+	}, s.rotateSecret)
+	huma.Register(api, huma.Operation{
+		OperationID: "enable-webhook-endpoint", Method: http.MethodPost, Path: endpointsPath + "/{id}/enable", Tags: tags,
+		Summary: "Enable an endpoint again, or try one that fails at once", DefaultStatus: http.StatusOK,
+		Description: "Events that came while it was disabled are not sent by themselves: replay them from disabled_at on.",
+	}, s.enableEndpoint)
+}
+
+// TestResult is what came of a test event.
+type TestResult struct {
+	EventID string  `json:"event_id" doc:"The webhook-id that was sent"`
+	Outcome string  `json:"outcome" doc:"delivered, or what went wrong"`
+	Words   string  `json:"words,omitempty" doc:"What happened and what you can do"`
+	Status  int     `json:"status,omitempty" doc:"Of the receiver's answer"`
+	TookMs  float64 `json:"took_ms"`
+	Excerpt string  `json:"excerpt,omitempty" doc:"How the receiver's answer begins"`
+}
+
+func (s *Service) testEndpoint(ctx context.Context, in *EndpointPath) (*struct{ Body TestResult }, error) {
+	e, _, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	event := webhook.Test(e.ID, s.cfg.Now())
+	body, err := event.Body()
+	if err != nil {
+		return nil, httpapi.Internal(err)
+	}
+	r := s.exchange(ctx, e, stream.Delivery{Endpoint: e.ID, EventID: event.ID, Type: event.Type, Attempt: 1, Body: body})
+	s.recorder.add(attemptOf(stream.Delivery{Endpoint: e.ID, EventID: event.ID, Type: event.Type, Attempt: 1}, r, verdictOf(r.Result)))
+	return &struct{ Body TestResult }{TestResult{
+		EventID: event.ID, Outcome: string(r.Outcome), Words: r.Words, Status: r.Status, TookMs: milliseconds(r.took), Excerpt: r.Excerpt,
+	}}, nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func (s *Service) rotateSecret(ctx context.Context, in *EndpointPath) (*httpapi.Tagged[SecretShown], error) {
+	e, revision, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	secret := webhook.NewSecret()
+	if s.show(e).Signing == "pair" {
+		secret = webhook.NewPrivateKey()
+	}
+	if e, err = e.withSecret(s.cfg.Key, secret, s.cfg.Now()); err != nil {
+		return nil, httpapi.Internal(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if revision, err = s.endpoints.put(ctx, in.ID.String(), e, revision); err != nil {
+		return nil, away(err)
+	}
+	return httpapi.WithTag(revision, s.showSecret(e, secret)), nil
+}
+
+func (s *Service) enableEndpoint(ctx context.Context, in *EndpointPath) (*httpapi.Tagged[Endpoint], error) {
+	e, revision, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if e = e.enable(); true {
+		if revision, err = s.endpoints.put(ctx, in.ID.String(), e, revision); err != nil {
+			return nil, away(err)
+		}
+	}
+	s.startAfresh(in.ID)
+	return httpapi.WithTag(revision, s.show(e)), nil
+}
+
+// startAfresh forgets that the endpoint failed, so that it is tried at once and has its full time again.
+func (s *Service) startAfresh(id deal.ID) {
+	if s.failing.has(id.String()) {
+		s.healed(id.String())
+	}
+	s.gate(id).open()
+}
+
+// AttemptShown is one attempt as the API shows it.
+type AttemptShown struct {
+	EventID   string    `json:"event_id"`
+	EventType string    `json:"event_type"`
+	Attempt   int       `json:"attempt" doc:"Which one it was of this event, from 1"`
+	At        time.Time `json:"at"`
+	TookMs    float64   `json:"took_ms"`
+	Outcome   string    `json:"outcome" doc:"delivered, or what went wrong, such as timed_out or server_error"`
+	Verdict   Verdict   `json:"verdict" enum:"delivered,retrying,failed" doc:"What it means: it arrived, it is tried again, or it is not"`
+	Words     string    `json:"words,omitempty" doc:"What happened and what you can do"`
+	Status    int       `json:"status,omitempty" doc:"Of the receiver's answer"`
+	Excerpt   string    `json:"excerpt,omitempty" doc:"How the receiver's answer begins, at most 512 bytes"`
+}
+
+func (s *Service) attemptRoutes(api huma.API) {
+	huma.Register(api, huma.Operation{
+		OperationID: "list-webhook-attempts", Method: http.MethodGet, Path: endpointsPath + "/{id}/attempts", Tags: tags,
+		Summary: "List the attempts of the last 30 days, the newest first", Errors: []int{http.StatusServiceUnavailable},
+		Description: "An attempt is listed some seconds after it was made.",
+	}, s.listAttempts)
+}
+
+func (s *Service) listAttempts(ctx context.Context, in *struct {
+	EndpointPath
+	httpapi.Paging
+	EventID string    `query:"event_id" maxLength:"200" doc:"Of this event only"`
+	Outcome string    `query:"outcome" maxLength:"40" doc:"With this outcome or verdict only, such as timed_out or failed"`
+	Since   time.Time `query:"since" doc:"RFC 3339: from this time on"`
+},
+) (*httpapi.List[AttemptShown], error) {
+	if _, _, err := s.find(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	position, err := in.Position()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*answerWithin)
+	defer cancel()
+	found, next, err := s.cfg.Warehouse.FindAttempts(ctx, warehouse.AttemptFilter{
+		Endpoint: in.ID, EventID: in.EventID, Outcome: in.Outcome, Since: in.Since,
+	}, in.Limit, position)
+	if err != nil {
+		return nil, httpapi.Unavailable("the warehouse does not answer", err)
+	}
+	shown := make([]AttemptShown, len(found))
+	for i, a := range found {
+		shown[i] = AttemptShown{
+			EventID: a.EventID, EventType: a.EventType, Attempt: int(a.Attempt), At: a.At, TookMs: milliseconds(a.Took), Outcome: a.Outcome,
+			Verdict: Verdict(a.Verdict), Words: a.Words, Status: int(a.Status), Excerpt: a.Excerpt,
+		}
+	}
+	return httpapi.NewList(shown, next), nil
+}

@@ -1,0 +1,67 @@
+package webhooks
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestNextAttempt_FollowsTheScheduleWithinItsJitter(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		attempts := rapid.IntRange(1, 12).Draw(t, "attempts")
+		chance := rapid.Float64Range(0, 0.999999).Draw(t, "chance")
+		asked := time.Duration(rapid.IntRange(0, 100_000).Draw(t, "asked")) * time.Second
+		wait, again := nextAttempt(standardSchedule, attempts, asked, chance)
+		if again != (attempts <= 9) {
+			t.Fatalf("after %d attempts again is %v", attempts, again)
+		}
+		if !again {
+			return
+		}
+		planned := standardSchedule[attempts-1]
+		if least := max(planned*8/10, min(asked, time.Hour)); wait < least {
+			t.Errorf("%v instead of at least %v", wait, least)
+		}
+		if most := max(planned*12/10, min(asked, time.Hour)); wait > most {
+			t.Errorf("%v instead of at most %v", wait, most)
+		}
+	})
+}
+
+func TestProbing_DoublesUpToItsMost(t *testing.T) {
+	t.Parallel()
+	p := probing{After: 3, First: time.Second, Most: 10 * time.Second}
+	for probes, want := range []time.Duration{1, 2, 4, 8, 10, 10} {
+		if got := p.wait(probes); got != want*time.Second {
+			t.Errorf("after %d probes %v", probes, got)
+		}
+	}
+	if p.wait(1_000_000) != p.Most {
+		t.Error("it overflows")
+	}
+}
+
+func TestBreaker_ShutsAfterFailuresInARowAndOpensWithASuccess(t *testing.T) {
+	t.Parallel()
+	p, at := probing{After: 3, First: time.Second, Most: time.Minute}, time.Unix(1_000_000, 0)
+	var b breaker
+	b.failed(at, 0, p)
+	b.failed(at, 0, p)
+	if b.shut(at, p) {
+		t.Error("shut after two")
+	}
+	b.failed(at, 0, p)
+	if !b.shut(at.Add(time.Hour), p) || !b.probeAt.Equal(at.Add(time.Second)) {
+		t.Errorf("after three: %+v", b)
+	}
+	b.succeeded()
+	if b.shut(at, p) {
+		t.Error("shut after a success")
+	}
+	b.failed(at, time.Minute, p)
+	if !b.shut(at.Add(59*time.Second), p) || b.shut(at.Add(time.Minute), p) {
+		t.Error("a pause that was asked for is not kept")
+	}
+}
