@@ -38,6 +38,7 @@ type system struct {
 	ClickhouseDSN string `name:"clickhouse-dsn" placeholder:"URL" help:"A ClickHouse server (native protocol), instead of the embedded one." json:"clickhouse-dsn"`
 	Replicas      int    `default:"1" help:"Replicas of the streams that are created." json:"replicas"`
 
+	portalFlags
 	openIDFlags
 }
 
@@ -47,10 +48,11 @@ const (
 	serviceRegistry   = "registry"
 	serviceAggregator = "aggregator"
 	serviceReports    = "reports"
+	servicePortal     = "portal"
 )
 
 // allServices lists them so that the aggregator comes before the registry, which waits for its check.
-var allServices = []string{serviceDirectory, serviceAggregator, serviceRegistry, serviceReports}
+var allServices = []string{serviceDirectory, serviceAggregator, serviceRegistry, serviceReports, servicePortal}
 
 // assembly wires services to engines. Closers undo what was opened, the last first.
 type assembly struct {
@@ -74,7 +76,11 @@ type assembly struct {
 // engine but those that it starts itself.
 func assemble(ctx context.Context, cfg system, log *zap.Logger, announce func(string), services []string) (*assembly, error) {
 	a := &assembly{system: cfg, log: log, health: lifecycle.NewHealth(), announce: announce}
-	for _, step := range []func(context.Context) error{a.openData, a.openNATS, a.openClickHouse, a.openRoster} {
+	steps := []func(context.Context) error{a.openData, a.openNATS, a.openClickHouse, a.openRoster}
+	if slices.Equal(services, []string{servicePortal}) { // which asks the API for all that it shows
+		steps = slices.Delete(steps, 2, 3)
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			a.close()
 			return nil, err
@@ -240,6 +246,13 @@ func (a *assembly) addServices(names []string) error {
 				return err
 			}
 			s.Routes(a.server.API)
+			run = s.Run
+		case servicePortal:
+			s, err := a.newPortal()
+			if err != nil {
+				return err
+			}
+			s.Routes(a.server.Mux)
 			run = s.Run
 		case serviceRegistry:
 			s, err := registry.New(registry.Config{

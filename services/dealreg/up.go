@@ -29,7 +29,7 @@ func (c *upCommand) Run(ctx context.Context, log *zap.Logger) error {
 		if err := waitReady(ctx, url); err != nil {
 			return err
 		}
-		fmt.Printf("dealreg is up at %s (the API's contract: %s/openapi.json)\n", url, url)
+		fmt.Printf("dealreg is up at %s (the pages; the API's contract: %s/openapi.json)\n", url, url)
 		if c.NewOperatorKey {
 			_, token, err := a.issueOperator(ctx, "issued at a start")
 			if err != nil {
@@ -74,7 +74,7 @@ func (a *assembly) runDemo(ctx context.Context, url string) error {
 
 type serveCommand struct {
 	System  system `embed:""`
-	Service string `arg:"" enum:"directory,registry,aggregator,reports" help:"One of ${enum}."`
+	Service string `arg:"" enum:"directory,registry,aggregator,reports,portal" help:"One of ${enum}."`
 }
 
 // Run runs one service until it is told to stop. It waits for engines that are not there yet.
@@ -82,7 +82,10 @@ func (c *serveCommand) Run(ctx context.Context, log *zap.Logger) error {
 	if c.System.NATSURL == "" {
 		return fmt.Errorf("one service alone needs a NATS that the others reach too: give --nats-url, or run everything with `dealreg up`")
 	}
-	if c.System.ClickhouseDSN == "" {
+	if c.Service == servicePortal && c.System.APIURL == "" {
+		return fmt.Errorf("the portal alone shows what an API answers: give --api-url")
+	}
+	if c.System.ClickhouseDSN == "" && c.Service != servicePortal {
 		return fmt.Errorf("one service alone needs a ClickHouse that the others reach too: give --clickhouse-dsn, or run everything with `dealreg up`")
 	}
 	a, err := assemble(ctx, c.System, log, announceOperator, []string{c.Service})

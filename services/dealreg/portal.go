@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/dealreg/dealreg/services/portal"
+	"github.com/dealreg/dealreg/services/portal/api"
+)
+
+// portalFlags are what the pages need beside the engines.
+type portalFlags struct {
+	APIURL        string `name:"api-url" placeholder:"URL" help:"Address of the API that the portal shows; its own process' one when left out." json:"api-url"`
+	SecureCookies bool   `name:"portal-secure-cookies" help:"People reach the portal by TLS, through a proxy: their browsers send its cookie by nothing else." json:"portal-secure-cookies"`
+}
+
+// newPortal makes the pages over the API of the flags, or over that of this process.
+func (a *assembly) newPortal() (*portal.Service, error) {
+	base := &url.URL{Scheme: "http", Host: "dealreg.internal"}
+	var transport http.RoundTripper = api.InProcess{Handler: a.server.Handler()}
+	if a.APIURL != "" {
+		var err error
+		if base, err = url.Parse(a.APIURL); err != nil || base.Host == "" {
+			return nil, fmt.Errorf("--api-url %q is no address: write it like http://127.0.0.1:8080", a.APIURL)
+		}
+		transport = http.DefaultTransport
+	}
+	return portal.New(portal.Config{
+		API: api.New(base, transport), JetStream: a.js, Replicas: a.Replicas, SecureCookies: a.SecureCookies,
+		Now: time.Now, Log: a.log, Health: a.health,
+	})
+}

@@ -1,0 +1,93 @@
+package api
+
+import (
+	"context"
+	"maps"
+	"net/url"
+
+	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/dealreg/dealreg/pkg/deal"
+)
+
+// Named is an id with the name that it has today.
+type Named struct {
+	ID   deal.ID `json:"id"`
+	Name string  `json:"name"`
+}
+
+// Association is what the directory says of one.
+type Association struct {
+	Named
+	TimeZone          string `json:"time_zone"`
+	YearStartsIn      int    `json:"year_starts_in"`
+	ReportingCurrency string `json:"reporting_currency"`
+	Disclosure        string `json:"disclosure"`
+}
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Items      []T    `json:"items"`
+	NextCursor string `json:"next_cursor"`
+}
+
+// Association reads one association.
+func (c *Client) Association(ctx context.Context, id deal.ID) (Association, error) {
+	var a Association
+	return a, c.get(ctx, &a, nil, "/v1/associations/%s", id)
+}
+
+// Associations lists the first 200 associations that the caller may see.
+func (c *Client) Associations(ctx context.Context) ([]Association, error) {
+	var p Page[Association]
+	err := c.get(ctx, &p, url.Values{"limit": {"200"}}, "/v1/associations")
+	return p.Items, err
+}
+
+// Company reads one company's name.
+func (c *Client) Company(ctx context.Context, id deal.ID) (Named, error) {
+	var n Named
+	return n, c.get(ctx, &n, nil, "/v1/companies/%s", id)
+}
+
+// Member is a company's membership in an association.
+type Member struct {
+	CompanyID   deal.ID `json:"company_id"`
+	CompanyName string  `json:"company_name"`
+	Periods     []struct {
+		From calendar.Date  `json:"from"`
+		To   *calendar.Date `json:"to"`
+	} `json:"periods"`
+}
+
+// MemberBetween tells whether the company was a member on any day of the range, both ends included.
+func (m Member) MemberBetween(from, to calendar.Date) bool {
+	for _, p := range m.Periods {
+		if p.From <= to && (p.To == nil || *p.To >= from) {
+			return true
+		}
+	}
+	return false
+}
+
+// Members lists all members of an association, former ones too.
+func (c *Client) Members(ctx context.Context, association deal.ID) ([]Member, error) {
+	return all[Member](ctx, c, nil, "/v1/associations/%s/members", association)
+}
+
+// all reads every page of a list.
+func all[T any](ctx context.Context, c *Client, query url.Values, format string, segments ...any) ([]T, error) {
+	asked := url.Values{"limit": {"200"}}
+	maps.Copy(asked, query)
+	var items []T
+	for {
+		var p Page[T]
+		if err := c.get(ctx, &p, asked, format, segments...); err != nil {
+			return nil, err
+		}
+		items = append(items, p.Items...)
+		if p.NextCursor == "" {
+			return items, nil
+		}
+		asked.Set("cursor", p.NextCursor)
+	}
+}

@@ -1,0 +1,170 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+)
+
+// Sums are what deals add up to, as decimals of the report's currency.
+type Sums struct {
+	Amount            string `json:"amount"`
+	Deals             int64  `json:"deals"`
+	AttestedByParties string `json:"attested_by_parties"`
+	UnconvertedDeals  int64  `json:"unconverted_deals"`
+}
+
+// Volume is an association's live year.
+type Volume struct {
+	Currency          string    `json:"currency"`
+	AsOfSequence      uint64    `json:"as_of_sequence"`
+	AsOf              time.Time `json:"as_of"`
+	QuarantinedEvents uint64    `json:"quarantined_events"`
+	Total             Sums      `json:"total"`
+	PreviousYear      Sums      `json:"previous_year"`
+	Items             []struct {
+		Chapter   *Named  `json:"chapter"`
+		Companies []Named `json:"companies"`
+		Month     string  `json:"month"`
+		Sums
+	} `json:"items"`
+}
+
+// Volume reads the live volume of a year, divided by total, chapter, pair or month, with the events up to a sequence of
+// the log; 0 for all.
+func (c *Client) Volume(ctx context.Context, association deal.ID, year int, by string, upTo uint64) (Volume, error) {
+	query := url.Values{"year": {strconv.Itoa(year)}, "by": {by}}
+	if upTo > 0 {
+		query.Set("as_of_sequence", strconv.FormatUint(upTo, 10))
+	}
+	var v Volume
+	return v, c.get(ctx, &v, query, "/v1/associations/%s/volume", association)
+}
+
+// Cell is one figure of a statement, or that it is hidden.
+type Cell struct {
+	Hidden bool   `json:"hidden"`
+	Amount string `json:"amount"`
+	Deals  int64  `json:"deals"`
+}
+
+// MonthCell is a month's figure.
+type MonthCell struct {
+	Month string `json:"month"`
+	Cell
+}
+
+// ChapterCell is a chapter's figure.
+type ChapterCell struct {
+	Chapter Named `json:"chapter"`
+	Cell
+}
+
+// PairCell is a pair's figure.
+type PairCell struct {
+	Companies []Named `json:"companies"`
+	Cell
+}
+
+// Statement is one release of an association's year.
+type Statement struct {
+	Association         Named     `json:"association"`
+	Year                int       `json:"year"`
+	Release             int       `json:"release"`
+	Policy              string    `json:"policy"`
+	Currency            string    `json:"currency"`
+	PublishedAt         time.Time `json:"published_at"`
+	AsOfSequence        uint64    `json:"as_of_sequence"`
+	AsOf                time.Time `json:"as_of"`
+	LogHash             string    `json:"log_hash"`
+	Cause               string    `json:"cause"`
+	Reason              string    `json:"reason"`
+	Closed              bool      `json:"closed"`
+	Total               Cell      `json:"total"`
+	AttestedByParties   *Cell     `json:"attested_by_parties"`
+	AttestedByRegistrar *Cell     `json:"attested_by_registrar"`
+	PreviousYear        *struct {
+		Year    int         `json:"year"`
+		Release int         `json:"release"`
+		Total   Cell        `json:"total"`
+		Months  []MonthCell `json:"months"`
+	} `json:"previous_year"`
+	Months     []MonthCell   `json:"months"`
+	Chapters   []ChapterCell `json:"chapters"`
+	Pairs      []PairCell    `json:"pairs"`
+	OtherPairs *Cell         `json:"other_pairs"`
+	Members    *struct {
+		TakingPart int `json:"taking_part"`
+		Of         int `json:"of"`
+	} `json:"members"`
+	Coverage struct {
+		UnconvertedDeals  *int64 `json:"unconverted_deals"`
+		QuarantinedEvents int64  `json:"quarantined_events"`
+	} `json:"coverage"`
+	Changes *struct {
+		SinceRelease int `json:"since_release"`
+		Cell
+	} `json:"changes"`
+	LeftOut []string `json:"left_out"`
+}
+
+// Release is one line of the list of statements.
+type Release struct {
+	Year         int       `json:"year"`
+	Release      int       `json:"release"`
+	PublishedAt  time.Time `json:"published_at"`
+	Cause        string    `json:"cause"`
+	AsOfSequence uint64    `json:"as_of_sequence"`
+	Total        Cell      `json:"total"`
+}
+
+// Latest is the newest release of a year.
+const Latest = 0
+
+func releaseName(release int) string {
+	if release == Latest {
+		return "latest"
+	}
+	return strconv.Itoa(release)
+}
+
+// Statement reads a release of a year.
+func (c *Client) Statement(ctx context.Context, association deal.ID, year, release int) (Statement, error) {
+	var s Statement
+	return s, c.get(ctx, &s, nil, "/v1/associations/%s/statements/%s/%s", association, year, releaseName(release))
+}
+
+// Releases lists all releases of an association.
+func (c *Client) Releases(ctx context.Context, association deal.ID) ([]Release, error) {
+	return all[Release](ctx, c, nil, "/v1/associations/%s/statements", association)
+}
+
+// Spreadsheet opens a release as a file of a media type. The caller closes its body.
+func (c *Client) Spreadsheet(ctx context.Context, association deal.ID, year, release int, mediaType string) (*http.Response, error) {
+	path := address("/v1/associations/%s/statements/%s/%s", []any{association, year, releaseName(release)})
+	return c.send(ctx, http.MethodGet, path, nil, nil, mediaType)
+}
+
+// CompanyVolume is a company's own year.
+type CompanyVolume struct {
+	AsOfSequence uint64    `json:"as_of_sequence"`
+	AsOf         time.Time `json:"as_of"`
+	Associations []struct {
+		Association Named  `json:"association"`
+		Currency    string `json:"currency"`
+		Items       []struct {
+			Partner Named `json:"partner"`
+			Sums
+		} `json:"items"`
+	} `json:"associations"`
+}
+
+// CompanyVolume reads what a company and each partner count for together.
+func (c *Client) CompanyVolume(ctx context.Context, company deal.ID, year int) (CompanyVolume, error) {
+	var v CompanyVolume
+	return v, c.get(ctx, &v, url.Values{"year": {strconv.Itoa(year)}}, "/v1/companies/%s/volume", company)
+}

@@ -1,0 +1,55 @@
+package portal
+
+import (
+	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/dealreg/dealreg/services/portal/api"
+)
+
+// releasedYear reads the year from a release of its statement.
+func (v *visit) releasedYear(a api.Association, year, release int) (*Year, error) {
+	st, err := v.api.Statement(v.ctx, a.ID, year, release)
+	if err != nil {
+		return nil, err
+	}
+	zone := zoneOf(a)
+	y := &Year{
+		Association: a, Year: year, Zone: zone, Currency: st.Currency, Today: calendar.DateOf(st.PublishedAt, zone),
+		Release: st.Release, Published: st.PublishedAt, Closed: st.Closed, Cause: st.Cause, Reason: st.Reason,
+		AsOf: st.AsOf, Sequence: st.AsOfSequence, LogHash: st.LogHash, LeftOut: st.LeftOut,
+		Total: st.Total, Attested: st.AttestedByParties, Rest: st.OtherPairs, ShowPairs: st.Pairs != nil || st.OtherPairs != nil,
+		Missing: st.Coverage.UnconvertedDeals, Unread: st.Coverage.QuarantinedEvents,
+	}
+	if st.Members != nil {
+		y.Members = &Members{TakingPart: st.Members.TakingPart, Of: st.Members.Of}
+	}
+	if st.Changes != nil {
+		y.Changes = &Changes{Since: st.Changes.SinceRelease, Cell: st.Changes.Cell}
+	}
+	before := map[string]api.Cell{} // by month of the year: "03"
+	if st.PreviousYear != nil {
+		y.Previous = &st.PreviousYear.Total
+		for _, m := range st.PreviousYear.Months {
+			before[monthOfYear(m.Month)] = m.Cell
+		}
+	}
+	for _, m := range st.Months {
+		month := Month{Month: m.Month, Cell: m.Cell}
+		if cell, known := before[monthOfYear(m.Month)]; known {
+			month.Before = &cell
+		}
+		y.Months = append(y.Months, month)
+	}
+	for _, c := range st.Chapters {
+		y.Chapters = append(y.Chapters, Row{Named: c.Chapter, Cell: c.Cell})
+	}
+	for _, p := range st.Pairs {
+		if len(p.Companies) == 2 {
+			y.Pairs = append(y.Pairs, Pair{A: p.Companies[0], B: p.Companies[1], Cell: p.Cell})
+		}
+	}
+	y.sort()
+	return y, nil
+}
+
+// monthOfYear is the 03 of 2026-03.
+func monthOfYear(month string) string { return month[max(0, len(month)-2):] }
