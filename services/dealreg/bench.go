@@ -19,6 +19,7 @@ import (
 // benchCommand holds the benches. Each starts engines of its own in a folder that it removes again.
 type benchCommand struct {
 	Aggregate benchAggregate `cmd:"" help:"Measure how fast the log gets into the warehouse."`
+	Register  benchRegister  `cmd:"" help:"Measure how fast deals are registered."`
 }
 
 // benchResult is the JSON object that a bench prints: what was reached, and what this machine allows, measured in the same
@@ -48,6 +49,7 @@ type benchEngines struct {
 	nc  *nats.Conn
 	js  jetstream.JetStream
 	dsn string // of ClickHouse; each bench makes the databases that it needs
+	dir string
 
 	closers []func() error
 }
@@ -61,12 +63,26 @@ func startBenchEngines(ctx context.Context, log *zap.Logger) (*benchEngines, err
 }
 
 func (e *benchEngines) start(ctx context.Context, log *zap.Logger) error {
-	dir, err := os.MkdirTemp("", "dealreg-bench-")
+	if err := e.startBroker(ctx, log); err != nil {
+		return err
+	}
+	engine, err := embedded.StartClickHouse(ctx, embedded.ClickHouseConfig{Dir: filepath.Join(e.dir, "clickhouse"), Log: log})
 	if err != nil {
+		return err
+	}
+	e.closers = append(e.closers, func() error { engine.Stop(); return nil })
+	e.dsn = engine.DSN()
+	return nil
+}
+
+// startBroker starts NATS alone.
+func (e *benchEngines) startBroker(ctx context.Context, log *zap.Logger) error {
+	var err error
+	if e.dir, err = os.MkdirTemp("", "dealreg-bench-"); err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
-	e.closers = append(e.closers, func() error { return os.RemoveAll(dir) })
-	broker, err := embedded.StartNATS(embedded.NATSConfig{Dir: filepath.Join(dir, "nats"), Log: log})
+	e.closers = append(e.closers, func() error { return os.RemoveAll(e.dir) })
+	broker, err := embedded.StartNATS(embedded.NATSConfig{Dir: filepath.Join(e.dir, "nats"), Log: log})
 	if err != nil {
 		return err
 	}
@@ -75,12 +91,6 @@ func (e *benchEngines) start(ctx context.Context, log *zap.Logger) error {
 		return err
 	}
 	e.closers = append(e.closers, func() error { e.nc.Close(); return nil })
-	engine, err := embedded.StartClickHouse(ctx, embedded.ClickHouseConfig{Dir: filepath.Join(dir, "clickhouse"), Log: log})
-	if err != nil {
-		return err
-	}
-	e.closers = append(e.closers, func() error { engine.Stop(); return nil })
-	e.dsn = engine.DSN()
 	if e.js, err = jetstream.New(e.nc); err != nil {
 		return err
 	}

@@ -31,3 +31,17 @@ func TestBenchAggregate_ComparesWithPullAndInsertOfTheSameEvents(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestBenchRegister_ComparesWithPublishingTheSameEventWithoutIt(t *testing.T) {
+	t.Parallel()
+	got := benched(t, "register", "--deals", "7000", "--seconds", "4")
+	for _, name := range []string{"single_publishes_per_second", "one_client_p50_microseconds", "single_publish_p50_microseconds", "deals"} {
+		if got.Also[name] <= 0 {
+			t.Errorf("%s is missing: %+v", name, got)
+		}
+	}
+	// A crowd of clients shares batches; what else it reaches depends on what else the machine does.
+	if got.Also["events_per_batch"] < 12 || got.Also["bytes_per_event"] < 300 || got.Also["deals"] > 7000 {
+		t.Errorf("got %+v", got)
+	}
+}
