@@ -19,6 +19,9 @@ func (s *system) exposed() []int {
 			}
 		}
 	}
+	for _, lost := range s.lost {
+		found[lost] = true
+	}
 	for _, d := range s.scaled {
 		if !found[d.deal] && !d.safe() {
 			found[d.deal] = true

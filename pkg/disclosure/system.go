@@ -2,6 +2,7 @@ package disclosure
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
@@ -73,6 +74,7 @@ type system struct {
 	deals    []dealAt
 	classes  []*class
 	scaled   []scaled
+	lost     []int // deals that cannot be protected
 	byRows   map[string]*class
 	profiles map[profile][]row
 }
@@ -117,18 +119,22 @@ func newSystem(books []*book, deals []dealAt, names *names) *system {
 	return s
 }
 
-// add writes down one deal. A deal that is in several books and was shown to everybody in one of them is no secret in
-// the others.
+// add writes down one deal. Of a deal that is in several books, what was shown to everybody in one is no secret in the
+// others; when a later state of it is one still, nothing can be said for its safety.
 func (s *system) add(index int, d dealAt, books []*book) {
+	var elsewhere []span
+	if len(d) > 1 {
+		elsewhere = shownSpans(books, d)
+	}
 	var shared [][]placed
 	for _, at := range d {
-		parts, shown := s.parts(books, at.book, at.index)
-		if shown && len(d) > 1 {
-			return
-		}
-		if len(parts) > 0 {
+		if parts := s.parts(books, at, elsewhere); len(parts) > 0 {
 			shared = append(shared, units(parts, books[at.book].year.Deals[at.index].States))
 		}
+	}
+	if len(elsewhere) > 0 && len(shared) > 0 {
+		s.lost = append(s.lost, index)
+		return
 	}
 	if linked, ok := link(shared); ok {
 		for _, u := range linked {
@@ -156,44 +162,75 @@ type placed struct {
 	companies []Pair // the pairs of that state, in order
 }
 
-// parts gives what the deal counted for in one book's releases, but for what was shown to everybody, and whether
-// anything of it was.
-func (s *system) parts(books []*book, b, index int) (secret []part, shown bool) {
-	from := books[b]
-	if from.year.Policy == Open {
-		return nil, true
+// parts gives what the deal counted for in one book's releases, but for what was shown to everybody, here or elsewhere.
+func (s *system) parts(books []*book, at place, elsewhere []span) []part {
+	b := books[at.book]
+	if b.year.Policy == Open {
+		return nil
 	}
-	states := from.year.Deals[index].States
+	states := b.year.Deals[at.index].States
 	var parts []part
-	for release := 0; release < len(from.layouts); {
-		at, last := from.included[release][index], release
-		known := from.shows(release, index)
-		for last+1 < len(from.layouts) && from.included[last+1][index] == at {
+	for release := 0; release < len(b.layouts); {
+		position, last := b.included[release][at.index], release
+		known := b.shows(release, at.index)
+		for last+1 < len(b.layouts) && b.included[last+1][at.index] == position {
 			last++
-			known = known || from.shows(last, index)
+			known = known || b.shows(last, at.index)
 		}
-		if at != nothing {
-			state := states[at]
+		if position != nothing {
+			state := states[position]
+			known = known || slices.ContainsFunc(elsewhere, spanOf(states, position).overlaps)
 			groups := s.names.groups(state.Groups)
 			for _, c := range state.Chapters {
 				if c.AmountMinor == 0 {
 					continue
 				}
 				chapter := s.names.chapter(c.Chapter)
-				rows := s.rows(books, profile{b, release, last, state.Month, state.ByParties, chapter})
+				rows := s.rows(books, profile{at.book, release, last, state.Month, state.ByParties, chapter})
 				i := slices.IndexFunc(parts, func(p part) bool { return p.chapter == chapter && p.amount == c.AmountMinor })
 				if i < 0 {
 					i, parts = len(parts), append(parts, part{chapter: chapter, amount: c.AmountMinor})
 				}
 				p := &parts[i]
-				p.rows, p.states = append(p.rows, rows...), append(p.states, at)
+				p.rows, p.states = append(p.rows, rows...), append(p.states, position)
 				p.groups, p.known = union(p.groups, groups), p.known || known
 			}
 		}
-		shown = shown || known
 		release = last + 1
 	}
-	return slices.DeleteFunc(parts, func(p part) bool { return p.known }), shown
+	return slices.DeleteFunc(parts, func(p part) bool { return p.known })
+}
+
+// span is the part of the log during which a deal had a state: from one sequence to before another.
+type span struct{ from, to uint64 }
+
+func (a span) overlaps(b span) bool { return a.from < b.to && b.from < a.to }
+
+func spanOf(states []State, position int32) span {
+	if int(position)+1 < len(states) {
+		return span{states[position].Sequence, states[position+1].Sequence}
+	}
+	return span{states[position].Sequence, math.MaxUint64}
+}
+
+// shownSpans gives when the deal was what everybody was shown in some book.
+func shownSpans(books []*book, d dealAt) []span {
+	var spans []span
+	for _, at := range d {
+		b := books[at.book]
+		states := b.year.Deals[at.index].States
+		for position := range int32(len(states)) { // #nosec G115 -- a deal has fewer events
+			if b.year.Policy == Open && states[position].Counts() {
+				spans = append(spans, spanOf(states, position))
+			}
+		}
+		for release := range b.layouts {
+			if b.shows(release, at.index) {
+				spans = append(spans, spanOf(states, b.included[release][at.index]))
+			}
+		}
+	}
+	return spans
 }
 
 // units joins the parts that appear in the same rows. The largest unit of each state has to leave the whole deal
