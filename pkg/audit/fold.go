@@ -32,19 +32,33 @@ var ErrNewerSchema = errors.New("the log has an event of a newer release: audit 
 // bytes for each, and for a won one its attributions as well; the events themselves are not kept.
 func Fold(r io.Reader) (*Ledger, error) {
 	f := fold{ledger: &Ledger{associations: map[ID]*association{}, all: newAssociation(allCurrency)}, deals: map[ID]before{}}
+	if err := eachEntry(r, f.entry); err != nil {
+		return nil, err
+	}
+	f.ledger.Deals = int64(len(f.deals))
+	return f.ledger, nil
+}
+
+// errEnough ends eachEntry before the log does.
+var errEnough = errors.New("enough of the log was read")
+
+// eachEntry reads messages of the log until it ends or the function has had enough.
+func eachEntry(r io.Reader, do func(*dealregv1.LogEntry) error) error {
 	in := bufio.NewReaderSize(r, 1<<16)
 	var entry dealregv1.LogEntry
-	for {
+	for last := uint64(0); ; last = entry.GetSequence() {
 		err := protodelim.UnmarshalOptions{MaxSize: maxEntry}.UnmarshalFrom(in, &entry)
 		if err == io.EOF { //nolint:errorlint // only the bare EOF is the end between two messages
-			f.ledger.Deals = int64(len(f.deals))
-			return f.ledger, nil
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the log behind event %d: %w", f.ledger.LastSequence, err)
+			return fmt.Errorf("read the log behind event %d: %w", last, err)
 		}
-		if err := f.entry(&entry); err != nil {
-			return nil, fmt.Errorf("event %d: %w", entry.GetSequence(), err)
+		switch err := do(&entry); {
+		case errors.Is(err, errEnough):
+			return nil
+		case err != nil:
+			return fmt.Errorf("event %d: %w", entry.GetSequence(), err)
 		}
 	}
 }

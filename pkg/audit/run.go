@@ -21,13 +21,14 @@ type Config struct {
 	URL, Key    string
 	Association string // compare only this one, by its id; the log is checked whole all the same
 	Year        int    // compare only this year; 0 for all
+	Statement   string // audit this release of the association instead: 2026 for the latest of the year, or 2026/r3
 	HTTP        *http.Client
 	Patience    time.Duration // for each answer that the system has not ready yet; 0: two minutes
 	Out         io.Writer     // the report; nil for none
 	Now         func() time.Time
 }
 
-// Run folds the system's log, compares its reports and prints a Report. The exit code is Equal, Different or
+// Run folds the system's log, compares its reports, or one statement, and prints what it found. The exit code is Equal, Different or
 // CouldNotTell. The error says why it could not tell; it comes with Different too when the log has findings and the
 // reports could not all be read.
 func Run(ctx context.Context, cfg Config) (exitCode int, err error) {
@@ -37,6 +38,19 @@ func Run(ctx context.Context, cfg Config) (exitCode int, err error) {
 	}
 	start := now()
 	client := &Client{URL: cfg.URL, Key: cfg.Key, HTTP: cfg.HTTP, Patience: cfg.Patience}
+	if cfg.Statement != "" {
+		report, err := auditStatement(ctx, client, cfg.Association, cfg.Statement)
+		if err != nil {
+			return CouldNotTell, err
+		}
+		report.Duration = now().Sub(start)
+		if cfg.Out != nil {
+			if err := report.Print(cfg.Out); err != nil {
+				return CouldNotTell, err
+			}
+		}
+		return report.ExitCode(), nil
+	}
 	ledger, err := fetch(ctx, client)
 	if err != nil {
 		return CouldNotTell, err

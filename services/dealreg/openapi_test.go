@@ -294,6 +294,7 @@ func (w *world) settle() {
 	for _, by := range []string{"total", "chapter", "pair", "month"} {
 		get(own + "/volume?by=" + by + "&year=" + strconv.Itoa(time.Now().Year()-1))
 	}
+	w.statements(own)
 	for _, path := range []string{own, own + "/chapters/" + w.ids["chapter_id"], "/v1/companies/" + w.ids["companies"], "/v1/deals/" + w.ids["deals"]} {
 		var there map[string]any
 		header := do(w.operator, call{method: http.MethodGet, path: path, into: &there})
@@ -349,6 +350,31 @@ func (w *world) settle() {
 	do(w.operator, call{method: http.MethodGet, path: "/v1/imports/" + w.ids["imports"] + "/rejects"})
 	do(w.operator, call{method: http.MethodGet, path: "/v1/log"})
 	get("/v1/looks")
+}
+
+// statements makes a release of the association's year twice and reads it in every form.
+func (w *world) statements(own string) {
+	w.t.Helper()
+	do := func(c call) {
+		w.t.Helper()
+		if _, err := w.operator.do(w.t.Context(), c); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	year := time.Now().Year() - 1
+	w.ids["year"], w.ids["release"] = strconv.Itoa(year), "1"
+	for range 2 {
+		do(call{
+			method: http.MethodPost, path: own + "/statements", body: map[string]any{"year": year}, header: map[string]string{"Idempotency-Key": "contract"},
+		})
+	}
+	one := own + "/statements/" + w.ids["year"] + "/1"
+	for _, path := range []string{
+		own + "/statements", one, one + "?format=csv", one + "?format=xlsx", one + "/held-back", own + "/statements/" + w.ids["year"] + "/latest",
+		own + "/volume?by=pair&format=csv&year=" + w.ids["year"],
+	} {
+		do(call{method: http.MethodGet, path: path})
+	}
 }
 
 // deal registers a deal twice, edits it and lets the registrar dispute, settle and the company withdraw it: what the

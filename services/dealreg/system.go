@@ -37,6 +37,7 @@ type system struct {
 	NATSURL       string `name:"nats-url" placeholder:"URL" help:"A NATS server with JetStream, instead of the embedded one." json:"nats-url"`
 	ClickhouseDSN string `name:"clickhouse-dsn" placeholder:"URL" help:"A ClickHouse server (native protocol), instead of the embedded one." json:"clickhouse-dsn"`
 	Replicas      int    `default:"1" help:"Replicas of the streams that are created." json:"replicas"`
+	Statements    string `default:"monthly" enum:"monthly,off" help:"When this process makes statements by itself: ${enum}." json:"statements"`
 
 	portalFlags
 	openIDFlags
@@ -241,7 +242,9 @@ func (a *assembly) addServices(names []string) error {
 			gate = until(s.Verified())
 			run = s.Run
 		case serviceReports:
-			s, err := reports.New(reports.Config{Warehouse: a.house, Roster: a.roster, Log: a.log, Health: a.health})
+			s, err := reports.New(reports.Config{
+				Warehouse: a.house, NATS: a.nc, Roster: a.roster, Now: time.Now, Log: a.log, Health: a.health, Statements: a.Statements,
+			})
 			if err != nil {
 				return err
 			}

@@ -2,7 +2,9 @@ package reports
 
 import (
 	"errors"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
 	"github.com/dealreg/dealreg/pkg/roster"
@@ -15,17 +17,40 @@ type Health interface {
 	Report(part string, err error)
 }
 
-// Config is what the reports need. Warehouse and Roster are required; neither must be ready yet.
+// When releases of statements are made by themselves.
+const (
+	Monthly = "monthly"
+	Off     = "off"
+)
+
+// Config is what the reports need. Warehouse, NATS, Roster and Now are required; none of them must be ready yet.
 type Config struct {
 	Warehouse *warehouse.Warehouse
+	NATS      *nats.Conn     // keeps the releases of statements
 	Roster    *roster.Roster // gives names, and tells who may see what; somebody else runs it
-	Health    Health         // hears of reports; nil for none
-	Log       *zap.Logger    // nil for none
+	Now       func() time.Time
+	Health    Health      // hears of reports; nil for none
+	Log       *zap.Logger // nil for none
+	// Statements says when releases are made by themselves: Monthly, which empty means too, or Off. Any number of
+	// processes may make them: each is made once.
+	Statements string
+	// CheckEvery is how often it is looked whether a release is due; 0 means a minute.
+	CheckEvery time.Duration
 }
 
 func (c *Config) complete() error {
-	if c.Warehouse == nil || c.Roster == nil {
-		return errors.New("reports: Warehouse and Roster are required")
+	if c.Warehouse == nil || c.NATS == nil || c.Roster == nil || c.Now == nil {
+		return errors.New("reports: Warehouse, NATS, Roster and Now are required")
+	}
+	switch c.Statements {
+	case "":
+		c.Statements = Monthly
+	case Monthly, Off:
+	default:
+		return errors.New("reports: Statements is monthly or off")
+	}
+	if c.CheckEvery == 0 {
+		c.CheckEvery = time.Minute
 	}
 	if c.Log == nil {
 		c.Log = zap.NewNop()

@@ -95,7 +95,8 @@ func (s *Service) associationRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "get-association-volume", Method: http.MethodGet, Path: "/v1/associations/{id}/volume", Tags: []string{"Reports"},
 		Summary:     "What an association's won deals of a year add up to",
-		Description: "For its registrar, its auditor and the operator; for its board when the association's disclosure is open.",
+		Description: "For its registrar, its auditor and the operator; for its board when the association's disclosure is open. As JSON, CSV or XLSX.",
+		Responses:   forms[VolumeReport](api, "The year up to a sequence of the log"),
 	}, s.associationVolume)
 	huma.Register(api, huma.Operation{
 		OperationID: "get-volume", Method: http.MethodGet, Path: "/v1/volume", Tags: []string{"Reports"},
@@ -123,10 +124,11 @@ type Period struct {
 
 type volumeInput struct {
 	Period
+	Form
 	By warehouse.By `query:"by" enum:"total,chapter,pair,month" default:"total" doc:"What divides the total into items"`
 }
 
-func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*struct{ Body VolumeReport }, error) {
+func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*huma.StreamResponse, error) {
 	association, known := s.cfg.Roster.Association(in.ID)
 	if !known || !maySee(httpapi.Caller(ctx), association) {
 		return nil, httpapi.NotFound()
@@ -149,10 +151,11 @@ func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*stru
 	if !currency.Known() {
 		return nil, httpapi.Internal(fmt.Errorf("association %s has no known currency", in.ID))
 	}
-	return &struct{ Body VolumeReport }{VolumeReport{
+	report := VolumeReport{
 		AssociationID: in.ID, Year: in.Year, Currency: currency,
 		Figures: s.figures(q, v, asOf, currency, time.Month(association.YearStartsIn)),
-	}}, nil
+	}
+	return in.answer(report, volumeBook(report, Named{ID: in.ID, Name: association.Name}, in.By), askEachAt)
 }
 
 func (s *Service) figures(q warehouse.VolumeQuery, v warehouse.Volume, asOf AsOf, currency money.Currency, startsIn time.Month) Figures {
@@ -266,12 +269,12 @@ func (s *Service) asOf(ctx context.Context, sequence uint64) (AsOf, error) {
 	return result, nil
 }
 
-// unanswered makes a Problem of an error of the warehouse.
+// unanswered makes a Problem of an error of the warehouse or the records.
 func unanswered(err error) error {
 	if _, mixed := errors.AsType[*warehouse.CurrencyError](err); mixed {
 		return httpapi.Internal(err)
 	}
-	return httpapi.Unavailable("the warehouse does not answer", err)
+	return httpapi.Unavailable("the warehouse or the records do not answer", err)
 }
 
 // wholeYear adds the months in which nothing was won.
@@ -295,15 +298,11 @@ func (s *Service) showItem(by warehouse.By, item warehouse.Item, currency money.
 	shown := VolumeItem{Sums: showSums(item.Sums, currency)}
 	switch by {
 	case warehouse.ByChapter:
-		chapter, _ := s.cfg.Roster.Chapter(item.Chapter)
-		if item.Chapter.IsZero() {
-			chapter.Name = "(no chapter)"
-		}
-		shown.Chapter = &Named{ID: item.Chapter, Name: chapter.Name}
+		shown.Chapter = new(s.chapter(item.Chapter))
 	case warehouse.ByPair:
 		shown.Companies = []Named{s.company(item.A), s.company(item.B)}
 	case warehouse.ByMonth:
-		shown.Month = item.Month.String()[:len("2026-03")]
+		shown.Month = monthName(item.Month)
 	case warehouse.ByTotal:
 	}
 	return shown

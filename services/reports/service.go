@@ -1,13 +1,19 @@
 // Package reports answers what deals add up to. Each figure is a sum over the warehouse's ledger up to a sequence of
-// the log, which the answer names, so that anyone with the log can check it. It writes nothing.
+// the log, which the answer names, so that anyone with the log can check it. What a board sees are statements: releases of
+// an association's year, made on a schedule or by its registrar out of what package disclosure allows, and never changed.
+// It writes nothing but those.
 package reports
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/warehouse"
 )
 
 const (
@@ -17,19 +23,42 @@ const (
 	askWhenWell  = 5 * time.Second
 )
 
-// Service answers the routes of reports.
-type Service struct{ cfg Config }
+// Service answers the routes of reports and makes the releases of statements.
+type Service struct {
+	cfg     Config
+	shelf   *shelf
+	logHash *logHash
+}
 
 // New checks the configuration. Nothing needs to be alive.
 func New(cfg Config) (*Service, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	return &Service{cfg: cfg}, nil
+	shelf, err := newShelf(cfg.NATS)
+	if err != nil {
+		return nil, fmt.Errorf("reports: %w", err)
+	}
+	return &Service{cfg: cfg, shelf: shelf, logHash: &logHash{warehouse: cfg.Warehouse}}, nil
 }
 
-// Run reports whether the warehouse is ready until ctx ends. The routes answer with and without it.
+// Run reports whether the warehouse is ready and makes the releases that are due, until ctx ends. The routes answer with
+// and without it.
 func (s *Service) Run(ctx context.Context) error {
+	var work sync.WaitGroup
+	defer work.Wait()
+	if s.cfg.Statements == Monthly {
+		work.Go(func() { s.newScheduler().run(ctx) })
+	}
+	return s.watch(ctx)
+}
+
+func (s *Service) newScheduler() *scheduler {
+	return &scheduler{s: s, empty: map[warehouse.AssociationYear]time.Time{}}
+}
+
+// watch reports whether the warehouse is ready.
+func (s *Service) watch(ctx context.Context) error {
 	well := true
 	for {
 		err := s.ready(ctx)
@@ -62,5 +91,6 @@ func (s *Service) ready(ctx context.Context) error {
 // Routes registers the operations.
 func (s *Service) Routes(api huma.API) {
 	s.associationRoutes(api)
+	s.statementRoutes(api)
 	s.companyRoutes(api)
 }

@@ -6,9 +6,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -19,6 +22,7 @@ import (
 	"github.com/dealreg/dealreg/pkg/lifecycle"
 	"github.com/dealreg/dealreg/pkg/roster"
 	"github.com/dealreg/dealreg/pkg/roster/rostertest"
+	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
 	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
@@ -57,13 +61,44 @@ type system struct {
 	t         *testing.T
 	handler   http.Handler
 	warehouse *warehouse.Warehouse
+	nats      *nats.Conn
+	directory *roster.Store
+	roster    *roster.Roster
+	clock     *clock
 	health    *lifecycle.Health
 	service   *reports.Service
+	log       *[][]byte // the payloads of all events
+}
+
+// clock shows the time that a test sets.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
 }
 
 func newSystem(t *testing.T, w *warehouse.Warehouse) *system {
 	t.Helper()
 	store, directory := rostertest.New(t)
+	records := embeddedtest.NATS(t)
+	js, err := jetstream.New(records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Ensure(t.Context(), js, 1); err != nil {
+		t.Fatal(err)
+	}
 	var revision uint64
 	put := func(r uint64, err error) {
 		t.Helper()
@@ -91,16 +126,26 @@ func newSystem(t *testing.T, w *warehouse.Warehouse) *system {
 	put(store.PutCompany(t.Context(), roster.Company{ID: beta, Name: "Beta", Country: "DE"}))
 	seen(roster.Companies)
 
-	s := &system{t: t, warehouse: w, health: lifecycle.NewHealth()}
+	return (&system{
+		t: t, warehouse: w, nats: records, directory: store, roster: directory, log: new([][]byte), clock: &clock{at: start.AddDate(0, 7, 0)}, health: lifecycle.NewHealth(),
+	}).another()
+}
+
+// another is one more process beside the same engines.
+func (s *system) another() *system {
+	s.t.Helper()
+	other := *s
 	var err error
-	s.service, err = reports.New(reports.Config{Warehouse: w, Roster: directory, Health: s.health})
+	other.service, err = reports.New(reports.Config{
+		Warehouse: s.warehouse, NATS: s.nats, Roster: s.roster, Now: s.clock.now, Health: s.health, CheckEvery: 10 * time.Millisecond,
+	})
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	server := httpapi.New(httpapi.Config{Authenticate: func(token string) (roster.Principal, error) { return callers[token], nil }})
-	s.service.Routes(server.API)
-	s.handler = server.Handler()
-	return s
+	other.service.Routes(server.API)
+	other.handler = server.Handler()
+	return &other
 }
 
 // won is the event of a deal between alpha and beta in 2026-08, which both attested.
@@ -124,6 +169,7 @@ func idBytes(id deal.ID) []byte { return id[:] }
 func (s *system) store(events ...*dealregv1.DealEvent) {
 	s.t.Helper()
 	var batch warehouse.Batch
+	var payloads [][]byte
 	for i, e := range events {
 		payload := []byte("\xff")
 		if e != nil {
@@ -135,7 +181,9 @@ func (s *system) store(events ...*dealregv1.DealEvent) {
 		if err := batch.Append(uint64(i)+1, start, payload); err != nil {
 			s.t.Fatal(err)
 		}
+		payloads = append(payloads, payload)
 	}
+	*s.log = payloads
 	if err := s.warehouse.Insert(s.t.Context(), &batch); err != nil {
 		s.t.Fatal(err)
 	}

@@ -1,0 +1,228 @@
+package reports
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/disclosure"
+	"github.com/dealreg/dealreg/pkg/money"
+	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+)
+
+// tries is how often a release is made anew because another one, of whatever association, came first.
+const tries = 10
+
+// want decides, from the releases of the year so far, whether a release is to be made and why. The request is that of a
+// person, nil when there is none.
+type want func(before []release) (wanted, error)
+
+type wanted struct {
+	not     bool // nothing is to be made
+	cause   stream.Cause
+	reason  string
+	request *request
+	ifDeals bool // only when a deal ever counted in the year, or there is a release of it
+}
+
+// publish makes the next release of an association's year, or finds that none is wanted. Whoever makes releases at the
+// same time, in this process or in another, each of them is made behind all that were made before: a release is put
+// behind the latest one that was there when it began, else it begins again.
+func (s *Service) publish(ctx context.Context, a roster.Association, year int, want want) (made *release, err error) {
+	for range tries {
+		made, err = s.tryPublish(ctx, a, year, want)
+		if !errors.Is(err, stream.ErrConflict) {
+			return made, err
+		}
+	}
+	return nil, err
+}
+
+func (s *Service) tryPublish(ctx context.Context, a roster.Association, year int, want want) (*release, error) {
+	behind, err := s.shelf.lastOfAll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	before, err := s.shelf.on(ctx, stream.StatementSubject(a.ID, year))
+	if err != nil {
+		return nil, err
+	}
+	w, err := want(before)
+	if err != nil || w.not {
+		return nil, err
+	}
+	asOf, err := s.asOf(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	if n := len(before); n > 0 && before[n-1].AsOfSequence > asOf.AsOfSequence {
+		return nil, fmt.Errorf("the reports hold the log up to sequence %d and release %s up to %d", asOf.AsOfSequence, before[n-1].ID(), before[n-1].AsOfSequence)
+	}
+	of := warehouse.AssociationYear{Association: a.ID, Year: year}
+	own, err := s.year(ctx, a, year, asOf.AsOfSequence, before)
+	if err != nil {
+		return nil, err
+	}
+	if w.ifDeals && len(own.Deals) == 0 && len(before) == 0 {
+		return nil, nil
+	}
+	others, err := s.others(ctx, of, asOf.AsOfSequence)
+	if err != nil {
+		return nil, err
+	}
+	closing := w.cause == stream.Close || w.cause == stream.Restated
+	next := disclosure.Next(own, asOf.AsOfSequence, closing, others)
+
+	now := s.cfg.Now()
+	r := release{
+		Statement: stream.Statement{
+			Association: a.ID, Year: year, Release: len(before) + 1, PublishedAt: now.UTC(), AsOfSequence: asOf.AsOfSequence, Cause: w.cause,
+		},
+		Closed: closing, Reason: w.reason, Currency: a.ReportingCurrency, AsOf: asOf.AsOf, Quarantined: asOf.QuarantinedEvents,
+		Members: s.membersOn(a, now), Total: showCell(next.Published.Total(), a.ReportingCurrency), Request: w.request,
+	}
+	if r.LogHash, err = s.logHash.of(ctx, asOf.AsOfSequence); err != nil {
+		return nil, err
+	}
+	previous, err := s.shelf.on(ctx, stream.StatementSubject(a.ID, year-1))
+	if err != nil {
+		return nil, err
+	}
+	r.Previous = len(previous)
+	if r.Content, err = s.shelf.keep(ctx, content{Release: next, HeldBack: heldBack(own.Deals, next)}); err != nil {
+		return nil, err
+	}
+	if err := s.shelf.put(ctx, r, behind); err != nil {
+		if errors.Is(err, stream.ErrConflict) { // else it may have been put
+			if err := s.shelf.drop(ctx, r.Content); err != nil {
+				s.cfg.Log.Warn("object stays although no release needs it", zap.String("object", r.Content.Name), zap.Error(err))
+			}
+		}
+		return nil, err
+	}
+	s.cfg.Log.Info("statement published", zap.String("release", r.ID()), zap.String("cause", string(r.Cause)),
+		zap.Uint64("as_of_sequence", r.AsOfSequence))
+	return &r, nil
+}
+
+// year gathers what the rule of disclosure needs to know of an association's year.
+func (s *Service) year(ctx context.Context, a roster.Association, year int, upTo uint64, releases []release) (disclosure.Year, error) {
+	result := disclosure.Year{Association: a.ID, Year: year, Policy: disclosure.Policy(a.Disclosure)}
+	for _, pair := range s.cfg.Roster.WaivedPairs(a.ID) {
+		result.Waived = append(result.Waived, disclosure.NewPair(pair[0], pair[1]))
+	}
+	deals, err := s.cfg.Warehouse.DealYears(ctx, warehouse.AssociationYear{Association: a.ID, Year: year}, upTo)
+	if err != nil {
+		return disclosure.Year{}, err
+	}
+	for _, d := range deals {
+		states := make([]disclosure.State, len(d.Versions))
+		for i, v := range d.Versions {
+			states[i] = stateOf(v)
+			if v.Counts != nil && money.Currency(v.Counts.Currency) != a.ReportingCurrency {
+				return disclosure.Year{}, &warehouse.CurrencyError{Association: a.ID, Year: year}
+			}
+		}
+		result.Deals = append(result.Deals, disclosure.Deal{ID: d.Deal, States: states})
+	}
+	for _, r := range releases {
+		c, err := s.shelf.content(ctx, r)
+		if err != nil {
+			return disclosure.Year{}, err
+		}
+		result.Released = append(result.Released, c.Release)
+	}
+	return result, nil
+}
+
+func stateOf(v warehouse.DealVersion) disclosure.State {
+	state := disclosure.State{Sequence: v.Sequence, Groups: slices.Clone(v.Groups)}
+	slices.SortFunc(state.Groups, deal.ID.Compare)
+	state.Groups = slices.Compact(state.Groups)
+	c := v.Counts
+	if c == nil {
+		return state
+	}
+	state.Month, state.ByParties, state.Unconverted = c.Month, c.ByParties, c.Unconverted
+	for _, p := range c.Chapters {
+		state.Chapters = append(state.Chapters, disclosure.Chapter{Chapter: p.A, AmountMinor: p.AmountMinor})
+	}
+	for _, p := range c.Pairs {
+		state.Pairs = append(state.Pairs, disclosure.PairAmount{Pair: disclosure.NewPair(p.A, p.B), AmountMinor: p.AmountMinor})
+	}
+	return state
+}
+
+// others gathers the years of other associations that have releases and share deals with this one, or with one that does.
+func (s *Service) others(ctx context.Context, of warehouse.AssociationYear, upTo uint64) ([]disclosure.Year, error) {
+	found := []warehouse.AssociationYear{of}
+	for i := 0; i < len(found); i++ {
+		sharing, err := s.cfg.Warehouse.YearsSharingDeals(ctx, found[i], upTo)
+		if err != nil {
+			return nil, err
+		}
+		for _, y := range sharing {
+			if !slices.Contains(found, y) {
+				found = append(found, y)
+			}
+		}
+	}
+	var others []disclosure.Year
+	for _, y := range found {
+		association, known := s.cfg.Roster.Association(y.Association)
+		if !known || y.Association == of.Association {
+			continue
+		}
+		releases, err := s.shelf.on(ctx, stream.StatementSubject(y.Association, y.Year))
+		if err != nil {
+			return nil, err
+		}
+		if len(releases) == 0 {
+			continue
+		}
+		other, err := s.year(ctx, association, y.Year, upTo, releases)
+		if err != nil {
+			return nil, err
+		}
+		others = append(others, other)
+	}
+	return others, nil
+}
+
+// heldBack lists the events that the release holds back, by their sequences.
+func heldBack(deals []disclosure.Deal, r disclosure.Release) []HeldBackEvent {
+	from := map[deal.ID]uint64{}
+	for _, h := range r.Held {
+		from[h.Deal] = h.From
+	}
+	events := []HeldBackEvent{}
+	for _, d := range deals {
+		first, held := from[d.ID]
+		for _, state := range d.States {
+			if held && state.Sequence >= first && state.Sequence <= r.AsOf {
+				events = append(events, HeldBackEvent{Sequence: state.Sequence, DealID: d.ID})
+			}
+		}
+	}
+	slices.SortFunc(events, func(x, y HeldBackEvent) int { return cmp.Compare(x.Sequence, y.Sequence) })
+	return events
+}
+
+// membersOn counts the association's members on the day.
+func (s *Service) membersOn(a roster.Association, at time.Time) int {
+	day, n := a.Today(at), 0
+	for _, m := range s.cfg.Roster.Members(a.ID) {
+		if _, is := m.On(day); is {
+			n++
+		}
+	}
+	return n
+}
