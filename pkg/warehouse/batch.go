@@ -17,6 +17,7 @@ func Partition(seq uint64) uint64 { return seq / PartitionRows }
 // not be copied. Once it has grown to its size, an event needs no allocation.
 type Batch struct {
 	seq          proto.ColUInt64
+	version      proto.ColUInt32
 	at           proto.ColInt64 // milliseconds since 1970
 	payloadHash  proto.ColFixedStr32
 	poison       proto.ColStr
@@ -81,7 +82,7 @@ func (b *Batch) Takes(seq uint64) bool {
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() {
 	for _, c := range []interface{ Reset() }{
-		&b.seq, &b.at, &b.payloadHash, &b.poison, &b.payload, &b.dealID, &b.revision, &b.registeredBy, &b.groups, &b.wonOn, &b.wonOnNull,
+		&b.seq, &b.version, &b.at, &b.payloadHash, &b.poison, &b.payload, &b.dealID, &b.revision, &b.registeredBy, &b.groups, &b.wonOn, &b.wonOnNull,
 		&b.title, &b.customer, &b.domain, &b.externalRef, &b.told, &b.entryEnd, &b.kind, &b.association, &b.year, &b.month,
 		&b.a, &b.b, &b.amount, &b.deals, &b.byParties, &b.unconverted,
 	} {
@@ -101,13 +102,17 @@ func (b *Batch) Reset() {
 // An event that breaks the contract of the log becomes a row too, marked with the reason and its raw bytes. The only
 // error is a NewerSchemaError, which leaves the batch as it was: such an event can be read, but not by this code.
 func (b *Batch) Append(seq uint64, storedAt time.Time, payload []byte) error {
+	return b.append(seq, 0, storedAt, payload)
+}
+
+func (b *Batch) append(seq uint64, version uint32, storedAt time.Time, payload []byte) error {
 	e := &b.event
 	err := e.decode(payload)
 	if newer, ok := err.(*NewerSchemaError); ok { //nolint:errorlint // decode gives it unwrapped, and this is the hot path
 		newer.Sequence = seq
 		return newer
 	}
-	b.seq = append(b.seq, seq)
+	b.seq, b.version = append(b.seq, seq), append(b.version, version)
 	b.payloadHash = append(b.payloadHash, sha256.Sum256(payload))
 	b.bytes += len(payload)
 	b.told = append(b.told, true)
@@ -166,6 +171,7 @@ func (b *Batch) input() proto.Input {
 	entry := func(values proto.ColInput) array { return array{&b.entryEnd, values} }
 	return proto.Input{
 		{Name: "seq", Data: &b.seq},
+		{Name: "version", Data: &b.version},
 		{Name: "at", Data: proto.Alias(&b.at, "DateTime64(3, 'UTC')")},
 		{Name: "payload_hash", Data: &b.payloadHash},
 		{Name: "poison", Data: &b.poison},

@@ -77,9 +77,15 @@ func Open(cfg Config) (*Warehouse, error) {
 			return dialKindly(ctx, address, options.DialTimeout)
 		}
 	}
-	w := &Warehouse{options: *options, database: options.Auth.Database, inserters: make(chan *ch.Client, 1)}
+	return open(*options)
+}
+
+// open opens the database that complete options name.
+func open(options clickhouse.Options) (*Warehouse, error) {
+	w := &Warehouse{options: options, database: options.Auth.Database, inserters: make(chan *ch.Client, 1)}
 	options.DialContext = w.dial
-	w.conn, err = clickhouse.Open(options)
+	var err error
+	w.conn, err = clickhouse.Open(&options)
 	if err != nil {
 		return nil, fmt.Errorf("open clickhouse: %w", err)
 	}

@@ -30,14 +30,15 @@ type Config struct {
 	Health    Health                // hears of clickhouse, nats and aggregator; nil for none
 	Log       *zap.Logger           // nil for none
 	Metrics   prometheus.Registerer // nil for none
+	Now       func() time.Time      // nil for the machine's clock
 
 	// Pace is the least time between the starts of two inserts that are not full, and so how long an event waits at most
 	// besides the insert itself; 0 means 100 ms. An event that comes after a pause does not wait.
 	Pace time.Duration
 	// BatchRows bounds the events of one insert; 0 means DefaultBatchRows.
 	BatchRows int
-	// BatchBytes bounds the payloads of one insert, but for its last event; 0 means DefaultBatchBytes. Two batches are in memory at
-	// once: one that fills while the other is inserted.
+	// BatchBytes bounds the payloads of one insert, but for its last event; 0 means DefaultBatchBytes. Two batches are in
+	// memory at once, one that fills while the other is inserted, and two of half the size while the warehouse is rebuilt.
 	BatchBytes int
 }
 
@@ -50,6 +51,9 @@ func (c *Config) complete() error {
 	}
 	if c.Health == nil {
 		c.Health = deaf{}
+	}
+	if c.Now == nil {
+		c.Now = time.Now //nolint:forbidigo // the clock of the running service
 	}
 	if c.Pace == 0 {
 		c.Pace = 100 * time.Millisecond

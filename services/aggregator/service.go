@@ -36,11 +36,20 @@ type Service struct {
 	halted     error
 	moved      chan struct{} // closed when checkpoint or halted changes
 
-	// Only Run uses these.
+	rebuilder *rebuilder // nil in the aggregator of a rebuild
+	// between takes what is to be done between two sessions, when no insert of ours runs.
+	between chan func(context.Context)
+
+	// Only carry uses these.
 	migrated bool
 	whole    bool // the warehouse was seen to have no hole
+	repaired bool // what was poison once was read again
 	doubtful *span
+	turn     func(context.Context) // what came through between; nil for nothing
 }
+
+// errInterrupted ends a session so that another may have its turn.
+var errInterrupted = errors.New("interrupted for a rebuild")
 
 // span is a range of sequences whose insert may or may not have come through.
 type span struct{ first, last uint64 }
@@ -52,6 +61,16 @@ type metrics struct {
 
 // New checks the configuration and wires the service. Nothing needs to be alive.
 func New(cfg Config) (*Service, error) {
+	s, err := newCarrier(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.rebuilder = newRebuilder(s)
+	return s, nil
+}
+
+// newCarrier gives a service that carries and does not rebuild.
+func newCarrier(cfg Config) (*Service, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
@@ -59,7 +78,9 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	s := &Service{cfg: cfg, js: js, verified: make(chan struct{}), moved: make(chan struct{})}
+	s := &Service{
+		cfg: cfg, js: js, verified: make(chan struct{}), moved: make(chan struct{}), between: make(chan func(context.Context)),
+	}
 	s.metrics = metrics{
 		checkpoint: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "dealreg_aggregator_checkpoint", Help: "Highest sequence of the log that the warehouse holds.",
@@ -115,22 +136,38 @@ func (s *Service) WaitFor(ctx context.Context, seq uint64) error {
 	}
 }
 
-// Run carries events until ctx ends; the insert that runs then is finished first. It returns nil. It waits for the log
-// and the warehouse in any order and begins again after any failure; what only a person can resolve halts it: then it
-// reports the reason and does nothing until ctx ends.
+// Run carries events until ctx ends, and rebuilds the warehouse beside it when that is asked for; the insert that runs
+// then is finished first. It returns nil. It waits for the log and the warehouse in any order and begins again after any
+// failure; what only a person can resolve halts it: then it reports the reason and waits for a rebuild or for ctx to end.
 func (s *Service) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	if s.rebuilder != nil {
+		group.Go(func() { s.rebuilder.run(ctx) })
+	}
+	s.carry(ctx)
+	group.Wait()
+	return nil
+}
+
+func (s *Service) carry(ctx context.Context) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 2*time.Second
 	for {
 		before := s.Checkpoint()
 		err := s.session(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case halts(err):
+		if s.turn == nil && halts(err) && ctx.Err() == nil {
 			s.halt(err)
-			<-ctx.Done()
-			return nil
+			select {
+			case s.turn = <-s.between:
+			case <-ctx.Done():
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if s.turn != nil {
+			s.takeTurn(ctx)
+			continue
 		}
 		s.cfg.Health.Report("aggregator", err)
 		s.cfg.Log.Warn("aggregation interrupted", zap.Error(err), zap.Uint64("checkpoint", s.Checkpoint()))
@@ -139,10 +176,21 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 		select {
 		case <-time.After(pause.NextBackOff()):
+		case s.turn = <-s.between:
+			s.takeTurn(ctx)
 		case <-ctx.Done():
-			return nil
+			return
 		}
 	}
+}
+
+// takeTurn lets another do what must not meet an insert. What is served may be another table afterwards.
+func (s *Service) takeTurn(ctx context.Context) {
+	s.turn(ctx)
+	s.turn, s.whole = nil, false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.halted = nil
 }
 
 func (s *Service) halt(err error) {
@@ -197,6 +245,14 @@ func (s *Service) session(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error { return s.ofLog(s.watch(ctx)) })
+	group.Go(func() error {
+		select {
+		case s.turn = <-s.between:
+			return errInterrupted
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
 	return group.Wait()
 }
 
@@ -217,11 +273,8 @@ func (s *Service) prepare(ctx context.Context) (warehouse.Checkpoint, error) {
 		}
 		s.migrated = true
 	}
-	if d := s.doubtful; d != nil {
-		if err := s.cfg.Warehouse.KillInsert(ctx, d.first, d.last); err != nil {
-			return warehouse.Checkpoint{}, err
-		}
-		s.doubtful = nil
+	if err := s.settle(ctx); err != nil {
+		return warehouse.Checkpoint{}, err
 	}
 	checkpoint, err := s.cfg.Warehouse.Checkpoint(ctx)
 	if err != nil {
@@ -237,7 +290,24 @@ func (s *Service) prepare(ctx context.Context) (warehouse.Checkpoint, error) {
 		}
 		s.whole = true
 	}
+	if !s.repaired {
+		if err := s.repair(ctx); err != nil {
+			return warehouse.Checkpoint{}, err
+		}
+		s.repaired = true
+	}
 	return checkpoint, nil
+}
+
+// settle ends the insert that is in doubt: what it stored is final afterwards.
+func (s *Service) settle(ctx context.Context) error {
+	if d := s.doubtful; d != nil {
+		if err := s.cfg.Warehouse.KillInsert(ctx, d.first, d.last); err != nil {
+			return err
+		}
+		s.doubtful = nil
+	}
+	return nil
 }
 
 // verify makes sure that the log is the one from which the warehouse was built, and holds all of it.

@@ -4,6 +4,8 @@ package warehousetest
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/url"
 	"strings"
 	"testing"
@@ -58,6 +60,15 @@ func Rows(t testing.TB, dsn string) uint64 {
 		t.Fatal(err)
 	}
 	return rows
+}
+
+// Spoil makes the row at the sequence one that code of before could not read, though the payload is sound.
+func Spoil(t testing.TB, dsn string, seq uint64, payload []byte) {
+	t.Helper()
+	hash := sha256.Sum256(payload)
+	Exec(t, dsn, "DELETE FROM deal_events WHERE seq = ?", seq)
+	Exec(t, dsn, "INSERT INTO deal_events (seq, at, payload_hash, poison, payload, told) SELECT ?, now64(3), unhex(?), 'unknown to code of before', unhex(?), true",
+		seq, hex.EncodeToString(hash[:]), hex.EncodeToString(payload))
 }
 
 // Groups gives the groups of the parties at the sequence.

@@ -1,0 +1,306 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+)
+
+// exchangeWithin bounds how long the live tables stand still while a rebuild takes their place.
+const exchangeWithin = time.Minute
+
+// RebuildState is where a rebuild stands.
+type RebuildState string
+
+// The states of a rebuild. One that is running goes on after a restart.
+const (
+	RebuildRunning RebuildState = "running"
+	RebuildDone    RebuildState = "done"
+	RebuildFailed  RebuildState = "failed"
+)
+
+// Progress is how far a rebuild is.
+type Progress struct {
+	warehouse.Rebuild
+	State    RebuildState
+	Position uint64  // highest sequence that is rebuilt
+	Last     uint64  // of the log; 0 when it does not answer
+	Rate     float64 // events a second since it was begun or resumed; 0 while it is not known
+	Err      error   // why it failed
+}
+
+// rebuilder replays the log into a second projection while the first one is served and fed, and then exchanges the two.
+// A second aggregator does the replay, with the same rules and checks. At most one rebuild is under way.
+type rebuilder struct {
+	live *Service
+	ask  chan struct{} // holds a token when latest is to be carried out
+
+	mu     sync.Mutex
+	looked bool // whether it is known what a process before this one left
+	latest *undertaking
+}
+
+// undertaking is a rebuild and how far it is.
+type undertaking struct {
+	warehouse.Rebuild
+	state   RebuildState
+	err     error
+	carrier *Service  // nil before the replay
+	since   time.Time // when the replay began, at the sequence behind
+	behind  uint64
+}
+
+func newRebuilder(live *Service) *rebuilder {
+	return &rebuilder{live: live, ask: make(chan struct{}, 1)}
+}
+
+var (
+	// errStarting says that a rebuild of before has to be looked for first.
+	errStarting = errors.New("the aggregator is starting")
+	errDropped  = errors.New("the database of the rebuild is gone: the log tells why, then start another")
+)
+
+// StartRebuild begins a rebuild from the sequence on, and gives it; when one is under way it gives that. A rebuild that
+// was begun goes on whatever happens to this process. It needs the warehouse.
+func (s *Service) StartRebuild(ctx context.Context, from uint64) (Progress, error) {
+	u, err := s.rebuilder.start(ctx, from)
+	if err != nil {
+		return Progress{}, err
+	}
+	return s.rebuilder.progress(ctx, u), nil
+}
+
+func (r *rebuilder) start(ctx context.Context, from uint64) (undertaking, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.looked {
+		return undertaking{}, errStarting
+	}
+	if r.latest != nil && r.latest.state == RebuildRunning {
+		return *r.latest, nil
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return undertaking{}, fmt.Errorf("begin rebuild: %w", err)
+	}
+	plan := warehouse.Rebuild{ID: deal.ID(id), From: from, StartedAt: r.live.cfg.Now().UTC().Truncate(time.Millisecond)}
+	if err := r.live.cfg.Warehouse.BeginRebuild(ctx, plan); err != nil {
+		return undertaking{}, err
+	}
+	r.latest = &undertaking{Rebuild: plan, state: RebuildRunning}
+	token(r.ask)
+	return *r.latest, nil
+}
+
+// Rebuild gives the progress of the rebuild under way, or of the last one; false when none is known.
+func (s *Service) Rebuild(ctx context.Context) (Progress, bool) {
+	r := s.rebuilder
+	r.mu.Lock()
+	latest := r.latest
+	if latest == nil {
+		r.mu.Unlock()
+		return Progress{}, false
+	}
+	u := *latest
+	r.mu.Unlock()
+	return r.progress(ctx, u), true
+}
+
+func (r *rebuilder) progress(ctx context.Context, u undertaking) Progress {
+	p := Progress{Rebuild: u.Rebuild, State: u.state, Err: u.err}
+	if last, err := r.live.lastSequence(ctx); err == nil {
+		p.Last = last
+	}
+	switch {
+	case u.state == RebuildDone:
+		p.Position = r.live.Checkpoint()
+	case u.carrier != nil:
+		p.Position = max(u.carrier.Checkpoint(), u.behind)
+		if seconds := r.live.cfg.Now().Sub(u.since).Seconds(); seconds > 0 {
+			p.Rate = float64(p.Position-u.behind) / seconds
+		}
+	}
+	return p
+}
+
+// run resumes what a process before this one began, and carries out what is asked for, until ctx ends.
+func (r *rebuilder) run(ctx context.Context) {
+	err := r.untilDone(ctx, "look for a rebuild", func() error { return r.look(ctx) })
+	for err == nil {
+		select {
+		case <-r.ask:
+		case <-ctx.Done():
+			return
+		}
+		err = r.untilDone(ctx, "rebuild", func() error { return r.carryOut(ctx) })
+	}
+}
+
+// untilDone repeats what fails for a while. Its only error is that of ctx.
+func (r *rebuilder) untilDone(ctx context.Context, what string, do func() error) error {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 2*time.Second
+	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, do() }, backoff.WithMaxElapsedTime(0),
+		backoff.WithBackOff(pause), backoff.WithNotify(func(err error, _ time.Duration) {
+			r.live.cfg.Log.Warn(what+" interrupted", zap.Error(err))
+		}))
+	return err
+}
+
+func (r *rebuilder) look(ctx context.Context) error {
+	begun, err := r.live.cfg.Warehouse.Rebuilding(ctx)
+	if err != nil {
+		return err
+	}
+	made, err := r.live.cfg.Warehouse.Rebuilt(ctx)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.looked = true
+	switch {
+	case begun != nil:
+		r.latest = &undertaking{Rebuild: *begun, state: RebuildRunning}
+		token(r.ask)
+	case made != nil:
+		r.latest = &undertaking{Rebuild: *made, state: RebuildDone}
+	}
+	return nil
+}
+
+// carryOut brings the latest rebuild to its end. What only a person can resolve ends it too: what is served stays.
+func (r *rebuilder) carryOut(ctx context.Context) error {
+	house := r.live.cfg.Warehouse
+	begun, err := house.Rebuilding(ctx)
+	if err != nil {
+		return err
+	}
+	if begun == nil { // an attempt before this one came further than it was told
+		made, err := house.Rebuilt(ctx)
+		if err == nil {
+			r.end(r.missing(made))
+		}
+		return err
+	}
+	err = r.replay(ctx, *begun)
+	if err != nil && !halts(err) {
+		return err
+	}
+	if dropped := house.AbandonRebuild(ctx); dropped != nil {
+		return dropped
+	}
+	r.end(err)
+	return nil
+}
+
+// missing is why the latest rebuild is not under way any more: nil when it made what is served.
+func (r *rebuilder) missing(made *warehouse.Rebuild) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if made != nil && made.ID == r.latest.ID {
+		return nil
+	}
+	return errDropped
+}
+
+func (r *rebuilder) end(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.latest.state, r.latest.err = RebuildDone, err
+	if err != nil {
+		r.latest.state = RebuildFailed
+		r.live.cfg.Log.Error("rebuild failed", zap.Error(err))
+		return
+	}
+	r.live.cfg.Log.Info("rebuild done", zap.Stringer("rebuild", r.latest.ID))
+}
+
+// replay fills the next database from the log until it has caught up, and exchanges the tables.
+func (r *rebuilder) replay(ctx context.Context, plan warehouse.Rebuild) error {
+	next, err := r.live.cfg.Warehouse.Next()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = next.Close() }()
+	if err := next.Migrate(ctx); err != nil {
+		return err
+	}
+	if err := r.live.cfg.Warehouse.TakeOver(ctx, plan); err != nil {
+		return err
+	}
+	carrier, err := newCarrier(Config{
+		NATS: r.live.cfg.NATS, Warehouse: next, Log: r.live.cfg.Log.Named("rebuild"), Pace: r.live.cfg.Pace,
+		BatchRows: r.live.cfg.BatchRows, BatchBytes: r.live.cfg.BatchBytes / 2, // both are in memory at once
+	})
+	if err != nil {
+		return err
+	}
+	begun, err := next.Checkpoint(ctx)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.latest.carrier, r.latest.since, r.latest.behind = carrier, r.live.cfg.Now(), begun.Sequence
+	r.mu.Unlock()
+	carrying, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() { carrier.carry(carrying) })
+	stop := func() { cancel(); group.Wait() }
+	defer stop()
+	last, err := r.live.lastSequence(ctx)
+	if err != nil {
+		return err
+	}
+	if err := carrier.WaitFor(ctx, last); err != nil {
+		return err
+	}
+	return r.exchange(ctx, plan, carrier, stop)
+}
+
+// exchange waits until the rebuilt tables hold all that is served, with the live ones standing still, and exchanges them.
+func (r *rebuilder) exchange(ctx context.Context, plan warehouse.Rebuild, carrier *Service, stop func()) error {
+	done := make(chan error, 1)
+	turn := func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, exchangeWithin)
+		defer cancel()
+		done <- func() error {
+			if err := r.live.settle(ctx); err != nil {
+				return err
+			}
+			served, err := r.live.cfg.Warehouse.Checkpoint(ctx)
+			if err != nil {
+				return err
+			}
+			last, err := r.live.lastSequence(ctx)
+			if err != nil {
+				return err
+			}
+			if err := carrier.WaitFor(ctx, min(served.Sequence, last)); err != nil { // more than the log has is no loss
+				return err
+			}
+			stop()
+			return r.live.cfg.Warehouse.Exchange(ctx, plan)
+		}()
+	}
+	select {
+	case r.live.between <- turn:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done(): // also when the turn was not taken any more
+		return ctx.Err()
+	}
+}

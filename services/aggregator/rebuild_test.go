@@ -1,0 +1,298 @@
+package aggregator_test
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+	"testing"
+	"time"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
+	"github.com/dealreg/dealreg/services/aggregator"
+)
+
+// rebuild starts one as soon as the aggregator takes it.
+func (b *bench) rebuild(s *aggregator.Service, from uint64) aggregator.Progress {
+	b.t.Helper()
+	var p aggregator.Progress
+	b.eventually(func() (err error) {
+		p, err = s.StartRebuild(b.t.Context(), from)
+		return err
+	})
+	return p
+}
+
+// ended waits until the rebuild is no longer running. It asks all the time, which disturbs nothing.
+func (b *bench) ended(s *aggregator.Service, id deal.ID) aggregator.Progress {
+	b.t.Helper()
+	var last aggregator.Progress
+	b.eventually(func() error {
+		p, known := s.Rebuild(b.t.Context())
+		if !known || p.ID != id {
+			return fmt.Errorf("the rebuild %s is not known: %+v", id, p)
+		}
+		if p.Position < last.Position {
+			b.t.Errorf("the position went back from %d to %d", last.Position, p.Position)
+		}
+		last = p
+		if p.State == aggregator.RebuildRunning {
+			return fmt.Errorf("still %+v", p)
+		}
+		return nil
+	})
+	return last
+}
+
+// eventually asks until there is no error; each question goes to an engine.
+func (b *bench) eventually(ask func() error) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), 60*time.Second)
+	defer cancel()
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		if _, asked := b.warehouse.Rebuilding(ctx); ctx.Err() != nil {
+			b.t.Fatalf("%v (%v)", err, asked)
+		}
+	}
+}
+
+// total is what is served now.
+func (b *bench) total() *big.Int {
+	b.t.Helper()
+	v, err := b.warehouse.Volume(b.t.Context(), warehouse.VolumeQuery{Association: association, Year: 2026, UpTo: 1 << 62})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return v.Total.Amount
+}
+
+// falsify doubles every amount that is served, as wrong code would have.
+func (b *bench) falsify() {
+	b.t.Helper()
+	warehousetest.Exec(b.t, b.dsn, "ALTER TABLE deal_events UPDATE `entry.amount` = arrayMap(a -> a * 2, `entry.amount`) WHERE 1 SETTINGS mutations_sync = 1")
+}
+
+func TestRebuild_ServesTheOldTotalsUntilAllNewOnesAreThere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	b.publish(won(2000)...)
+	s, health, _ := b.run(func(c *aggregator.Config) { c.BatchRows = 100 })
+	b.wait(s, 2000)
+	b.falsify()
+	p := b.rebuild(s, 0)
+	if again := b.rebuild(s, 0); again.ID != p.ID {
+		t.Errorf("another one is under way: %v and %v", again.ID, p.ID)
+	}
+	old, fresh := big.NewInt(2*2000*100), big.NewInt(2000*100)
+	b.eventually(func() error {
+		switch total := b.total(); {
+		case total.Cmp(fresh) == 0:
+			return nil
+		case total.Cmp(old) != 0:
+			t.Fatalf("served %s, which is neither the old %s nor the new %s", total, old, fresh)
+		}
+		return fmt.Errorf("still the old total")
+	})
+	if got := b.ended(s, p.ID); got.State != aggregator.RebuildDone || got.Err != nil || got.Position != 2000 || got.Last != 2000 {
+		t.Errorf("got %+v", got)
+	}
+	b.holds(2000, 2000, 0)
+	b.publish(won(10)...)
+	b.wait(s, 2010)
+	if second := b.rebuild(s, 0); second.ID == p.ID || b.ended(s, second.ID).State != aggregator.RebuildDone {
+		t.Errorf("no second one: %+v", second)
+	}
+	health.until(t, "aggregator", well)
+}
+
+func TestRebuild_FeedsTheServedTotalsMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	b.publish(won(1500)...)
+	s, _, _ := b.run(func(c *aggregator.Config) { c.BatchRows = 50 })
+	b.wait(s, 1500)
+	p := b.rebuild(s, 0)
+	for i := range 10 {
+		b.publish(won(10)...)
+		b.wait(s, uint64(1500+10*(i+1)))
+		if prefix, err := b.warehouse.Prefix(t.Context(), 1<<62); err != nil || prefix.Last < uint64(1500+10*(i+1)) {
+			t.Fatalf("served up to %+v (%v) after %d", prefix, err, 1500+10*(i+1))
+		}
+	}
+	b.ended(s, p.ID)
+	prefix, err := b.warehouse.Prefix(t.Context(), 1<<62)
+	if err != nil || !prefix.Whole() || prefix.Sequences != 1600 {
+		t.Errorf("got %+v, %v", prefix, err)
+	}
+}
+
+func TestRebuild_StoppedAnywhereGoesOn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	b.publish(won(1500)...)
+	small := func(c *aggregator.Config) { c.BatchRows = 64 }
+	s, _, stop := b.run(small)
+	b.wait(s, 1500)
+	b.falsify()
+	p := b.rebuild(s, 0)
+	for stopped := range uint64(4) {
+		b.eventually(func() error {
+			now, known := s.Rebuild(t.Context())
+			if !known || now.ID != p.ID {
+				return fmt.Errorf("not known yet: %+v", now)
+			}
+			if now.State == aggregator.RebuildRunning && now.Position < 400*stopped {
+				return fmt.Errorf("at %d", now.Position)
+			}
+			return nil
+		})
+		stop()
+		if total := b.total(); total.Cmp(big.NewInt(300_000)) != 0 && total.Cmp(big.NewInt(150_000)) != 0 {
+			t.Fatalf("stopped: served %s", total)
+		}
+		s, _, stop = b.run(small)
+	}
+	if got := b.ended(s, p.ID); got.State != aggregator.RebuildDone {
+		t.Errorf("got %+v", got)
+	}
+	b.holds(1500, 1500, 0)
+}
+
+// A process that was killed between the exchange and its clearing up must not put the old tables back.
+func TestRebuild_KilledAfterTheExchangeStaysDone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	b.publish(won(100)...)
+	s, _, stop := b.run()
+	b.wait(s, 100)
+	stop()
+	b.falsify()
+	plan := warehouse.Rebuild{ID: deal.ID{15: 77}, StartedAt: time.Unix(1, 0).UTC()}
+	if err := b.warehouse.BeginRebuild(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	next, err := b.warehouse.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var batch warehouse.Batch
+	for i, payload := range won(100) {
+		if err := batch.Append(uint64(i+1), time.Unix(0, 0), payload); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := next.Insert(t.Context(), &batch); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.warehouse.Exchange(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	_ = next.Close()
+	s, _, _ = b.run()
+	if got := b.ended(s, plan.ID); got.State != aggregator.RebuildDone {
+		t.Errorf("got %+v", got)
+	}
+	b.publish(won(1)...)
+	b.wait(s, 101)
+	b.holds(101, 101, 0)
+}
+
+func TestRebuild_HealsWhatHaltedTheAggregator(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	b.publish(won(50)...)
+	s, _, stop := b.run()
+	b.wait(s, 50)
+	stop()
+	warehousetest.Exec(t, b.dsn, "DELETE FROM deal_events WHERE seq = 20")
+	s, health, _ := b.run()
+	_ = halted[*aggregator.HoleError](b, s)
+	p := b.rebuild(s, 0)
+	if got := b.ended(s, p.ID); got.State != aggregator.RebuildDone {
+		t.Errorf("got %+v", got)
+	}
+	b.publish(won(5)...)
+	b.wait(s, 55)
+	b.holds(55, 55, 0)
+	health.until(t, "aggregator", well)
+}
+
+func TestRebuild_OfADamagedLogFailsAndLeavesWhatIsServed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	b.publish(won(50)...)
+	s, _, _ := b.run()
+	b.wait(s, 50)
+	log, err := b.js.Stream(t.Context(), stream.DealsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.DeleteMsg(t.Context(), 7); err != nil {
+		t.Fatal(err)
+	}
+	p := b.rebuild(s, 0)
+	if got := b.ended(s, p.ID); got.State != aggregator.RebuildFailed || got.Err == nil {
+		t.Errorf("got %+v", got)
+	}
+	b.holds(50, 50, 0)
+	b.publish(won(5)...)
+	b.wait(s, 55)
+	if r, err := b.warehouse.Rebuilding(t.Context()); err != nil || r != nil {
+		t.Errorf("%+v (%v) is left", r, err)
+	}
+}
+
+func TestRun_RepairsPoisonThatItUnderstands(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	payloads := won(6)
+	payloads[4] = []byte("never an event")
+	b.publish(payloads...)
+	s, _, stop := b.run()
+	b.wait(s, 6)
+	stop()
+	for _, seq := range []uint64{3, 6} {
+		warehousetest.Spoil(t, b.dsn, seq, payloads[seq-1])
+	}
+	b.holds(6, 3, 3)
+	s, _, _ = b.run()
+	b.wait(s, 6)
+	b.holds(6, 5, 1)
+	if rows := warehousetest.Rows(t, b.dsn); rows < 6 || rows > 8 {
+		t.Errorf("%d rows", rows)
+	}
+	p := b.rebuild(s, 0)
+	b.ended(s, p.ID)
+	b.holds(6, 5, 1)
+}
+
+func TestRebuild_WaitsForTheLogAndTheWarehouse(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s, health, _ := b.run()
+	health.until(t, "clickhouse", well)
+	p := b.rebuild(s, 0)
+	b.log()
+	b.publish(won(3)...)
+	if got := b.ended(s, p.ID); got.State != aggregator.RebuildDone {
+		t.Errorf("got %+v", got)
+	}
+	b.wait(s, 3)
+	b.holds(3, 3, 0)
+}
