@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -11,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -41,6 +38,7 @@ type system struct {
 
 	portalFlags
 	openIDFlags
+	webhookFlags
 }
 
 // The services.
@@ -50,10 +48,11 @@ const (
 	serviceAggregator = "aggregator"
 	serviceReports    = "reports"
 	servicePortal     = "portal"
+	serviceWebhooks   = "webhooks"
 )
 
 // allServices lists them so that the aggregator comes before the registry, which waits for its check.
-var allServices = []string{serviceDirectory, serviceAggregator, serviceRegistry, serviceReports, servicePortal}
+var allServices = []string{serviceDirectory, serviceAggregator, serviceRegistry, serviceReports, servicePortal, serviceWebhooks}
 
 // assembly wires services to engines. Closers undo what was opened, the last first.
 type assembly struct {
@@ -110,22 +109,9 @@ func (a *assembly) openData(context.Context) error {
 	if err := os.MkdirAll(a.Data, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
-	path := filepath.Join(a.Data, "pepper")
-	text, err := os.ReadFile(path) // #nosec G304 -- the operator names the folder
-	if errors.Is(err, os.ErrNotExist) {
-		fresh := make([]byte, 32)
-		_, _ = rand.Read(fresh) // never fails (crypto/rand)
-		text = []byte(hex.EncodeToString(fresh) + "\n")
-		err = os.WriteFile(path, text, 0o600)
-	}
-	if err != nil {
-		return fmt.Errorf("pepper for keys: %w", err)
-	}
-	a.pepper, err = hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(a.pepper) < 32 {
-		return fmt.Errorf("pepper for keys: %s holds no 64 hexadecimal digits: restore it from the backup, or every key is void", path)
-	}
-	return nil
+	var err error
+	a.pepper, err = keyFile(filepath.Join(a.Data, "pepper"), "pepper for keys", "every key is void")
+	return err
 }
 
 // openNATS connects to the broker, the embedded one unless another is named. An external one need not answer yet.
@@ -256,6 +242,13 @@ func (a *assembly) addServices(names []string) error {
 				return err
 			}
 			s.Routes(a.server.Mux)
+			run = s.Run
+		case serviceWebhooks:
+			s, err := a.newWebhooks()
+			if err != nil {
+				return err
+			}
+			s.Routes(a.server.API)
 			run = s.Run
 		case serviceRegistry:
 			s, err := registry.New(registry.Config{

@@ -74,7 +74,7 @@ func (a *assembly) runDemo(ctx context.Context, url string) error {
 
 type serveCommand struct {
 	System  system `embed:""`
-	Service string `arg:"" enum:"directory,registry,aggregator,reports,portal" help:"One of ${enum}."`
+	Service string `arg:"" enum:"directory,registry,aggregator,reports,portal,webhooks" help:"One of ${enum}."`
 }
 
 // Run runs one service until it is told to stop. It waits for engines that are not there yet.

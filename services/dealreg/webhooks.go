@@ -1,0 +1,66 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dealreg/dealreg/pkg/webhook"
+	"github.com/dealreg/dealreg/services/webhooks"
+)
+
+// webhookFlags say where webhooks may go: without any, to public addresses over HTTPS only.
+type webhookFlags struct {
+	WebhookAllow     []netip.Prefix `placeholder:"CIDR" help:"A network to which webhooks may go though it is not public, such as 10.1.0.0/16. Repeatable." json:"webhook-allow"`
+	WebhookAllowHTTP bool           `name:"webhook-allow-http" help:"Send webhooks to http:// addresses too." json:"webhook-allow-http"`
+	WebhookProxy     string         `placeholder:"URL" help:"An egress proxy through which webhooks go. It must refuse private addresses itself." json:"webhook-proxy"`
+}
+
+// newWebhooks wires the service of webhooks.
+func (a *assembly) newWebhooks() (*webhooks.Service, error) {
+	operatorKey, err := keyFile(filepath.Join(a.Data, "webhook.key"), "key for webhook secrets", "every endpoint needs a new secret")
+	if err != nil {
+		return nil, err
+	}
+	key, err := webhook.NewSealingKey(operatorKey)
+	if err != nil {
+		return nil, err
+	}
+	guard := webhook.Guard{Allow: a.WebhookAllow, AllowHTTP: a.WebhookAllowHTTP}
+	if a.WebhookProxy != "" {
+		if guard.Proxy, err = url.Parse(a.WebhookProxy); err != nil {
+			return nil, errors.New("--webhook-proxy: write it as http://host:port or https://host:port")
+		}
+	}
+	return webhooks.New(webhooks.Config{
+		NATS: a.nc, Warehouse: a.house, Key: key, Guard: guard, Replicas: a.Replicas,
+		Health: a.health, Log: a.log, Metrics: a.server.Metrics, Now: time.Now,
+	})
+}
+
+// keyFile reads a key of 32 bytes from a file of 64 hexadecimal digits, and makes it on the first start. The error names
+// what it is for and what is lost without it.
+func keyFile(path, what, lost string) ([]byte, error) {
+	text, err := os.ReadFile(path) // #nosec G304 -- the operator names the folder
+	if errors.Is(err, os.ErrNotExist) {
+		fresh := make([]byte, 32)
+		_, _ = rand.Read(fresh) // never fails (crypto/rand)
+		text = []byte(hex.EncodeToString(fresh) + "\n")
+		err = os.WriteFile(path, text, 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(key) < 32 {
+		return nil, fmt.Errorf("%s: %s holds no 64 hexadecimal digits: restore it from the backup, or %s", what, path, lost)
+	}
+	return key, nil
+}
