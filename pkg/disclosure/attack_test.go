@@ -357,7 +357,7 @@ func publish(rnd *rand.Rand, w *world) ([]statement, []disclosure.Year) {
 	for at := uint64(between(rnd, int(w.last)/3, int(w.last))); ; at += uint64(between(rnd, 3, 12)) {
 		at = min(at, w.last)
 		for i := range years {
-			if between(rnd, 0, 3) == 0 {
+			if at < w.last && between(rnd, 0, 3) == 0 {
 				continue
 			}
 			var others []disclosure.Year
@@ -366,7 +366,7 @@ func publish(rnd *rand.Rand, w *world) ([]statement, []disclosure.Year) {
 					others = append(others, years[j])
 				}
 			}
-			closing := at == w.last && (rnd.IntN(2) == 0)
+			closing := at == w.last && rnd.IntN(2) == 0
 			r := disclosure.Next(years[i], at, closing, others)
 			years[i].Released = append(slices.Clip(years[i].Released), r)
 			statements = append(statements, w.read(i, years[i], r))

@@ -10,35 +10,46 @@ import (
 // when there is a witness for everyone who does not know it: other amounts, none below zero, under which everything
 // published and everything that they know is the same, but the deal is larger by a tenth. Not finding a witness counts as exposed.
 func (s *system) exposed() []int {
-	search := &search{system: s}
 	found := map[int]bool{}
-	for _, c := range s.classes {
-		for u, groups := range c.thin() {
-			if !found[u.deal] && !search.safe(c, u, groups) {
-				found[u.deal] = true
-			}
-		}
-	}
 	for _, lost := range s.lost {
 		found[lost] = true
 	}
 	for _, d := range s.scaled {
-		if !found[d.deal] && !d.safe() {
+		if !d.safe() {
 			found[d.deal] = true
+		}
+	}
+	var doubtful []doubt
+	for _, c := range s.classes {
+		doubtful = append(doubtful, c.thin()...)
+	}
+	if len(doubtful) > 0 {
+		search := s.search(doubtful)
+		for _, d := range doubtful {
+			if !found[d.deal] && !search.safe(d) {
+				found[d.deal] = true
+			}
 		}
 	}
 	return slices.Sorted(maps.Keys(found))
 }
 
-// thin gives the units that the rest of their own class does not protect, with the groups from which it does not. In a
-// class of many deals there are none: what one deal has more, another has less.
-func (c *class) thin() map[*unit][]int32 {
+// doubt is a unit that the rest of its own class does not protect, with those from whom it does not.
+type doubt struct {
+	*unit
+	class *class
+	from  []int32
+}
+
+// thin gives the doubtful units of the class. In a class of many deals there are none: what one deal has more, another
+// has less.
+func (c *class) thin() []doubt {
 	order := make([]*unit, len(c.units))
 	for i := range c.units {
 		order[i] = &c.units[i]
 	}
 	slices.SortFunc(order, func(a, b *unit) int { return cmp.Compare(b.amount+b.need, a.amount+a.need) })
-	thin := map[*unit][]int32{}
+	doubtful := map[*unit][]int32{}
 	check := func(group int32) {
 		for _, u := range order {
 			if slices.Contains(u.groups, group) {
@@ -47,12 +58,16 @@ func (c *class) thin() map[*unit][]int32 {
 			if c.unknown(group) >= u.amount+u.need {
 				return // and so for all that follow
 			}
-			thin[u] = append(thin[u], group)
+			doubtful[u] = append(doubtful[u], group)
 		}
 	}
 	check(outsider)
 	for group := range c.known {
 		check(group)
+	}
+	var thin []doubt
+	for u, from := range doubtful {
+		thin = append(thin, doubt{u, c, from})
 	}
 	return thin
 }
@@ -77,7 +92,23 @@ func (d scaled) safe() bool {
 // raised by as much as flows from its one node to the other when units of the other classes are lowered and raised in turn.
 type search struct {
 	system *system
-	graphs []*graph // made when the first unit needs them
+	graphs []*graph
+	owned  map[int]map[int]int64 // by deal and class: what a doubtful deal has in it
+}
+
+func (s *system) search(doubtful []doubt) *search {
+	search := &search{system: s, graphs: s.graphs(), owned: map[int]map[int]int64{}}
+	for _, d := range doubtful {
+		search.owned[d.deal] = map[int]int64{}
+	}
+	for i, c := range s.classes {
+		for _, u := range c.units {
+			if owned := search.owned[u.deal]; owned != nil {
+				owned[i] += u.amount
+			}
+		}
+	}
+	return search
 }
 
 // graph is the system under one way to part its rows.
@@ -89,47 +120,22 @@ type graph struct {
 
 type edge struct{ left, right int32 }
 
-// safe tells whether the unit is uncertain enough for everyone who does not know it. Groups are those that its class
-// alone does not keep from it.
-func (s *search) safe(c *class, u *unit, groups []int32) bool {
-	if s.graphs == nil {
-		s.graphs = s.system.graphs()
+// safe tells whether the unit is uncertain enough for everyone who does not know it. What its deal has elsewhere stays, so
+// that a change of the deal is as uncertain.
+func (s *search) safe(d doubt) bool {
+	own := s.owned[d.deal]
+	if s.witness(d, func(i int) int64 { return s.system.classes[i].safe - own[i] }) != nil {
+		return true // for everyone at once
 	}
-	home := slices.Index(s.system.classes, c)
-	own := map[int]int64{} // what the deal itself has in the classes: it stays, so that only one amount of the deal changes
-	for i, other := range s.system.classes {
-		for _, v := range other.units {
-			if v.deal == u.deal {
-				own[i] += v.amount
-			}
-		}
-	}
-	safe := func(i int) int64 { return s.system.classes[i].safe - own[i] }
-	for _, g := range s.graphs {
-		if g.flows(home, u.need, safe) != nil {
-			return true
-		}
-	}
-	return s.safeFrom(home, u, own, groups)
-}
-
-// safeFrom looks for a witness for each group by itself.
-func (s *search) safeFrom(home int, u *unit, own map[int]int64, groups []int32) bool {
 	checked := map[int32]bool{}
-	for len(groups) > 0 {
+	for groups := d.from; len(groups) > 0; {
 		group := groups[0]
 		groups = groups[1:]
 		if checked[group] {
 			continue
 		}
 		checked[group] = true
-		unknown := func(i int) int64 { return s.system.classes[i].unknown(group) - own[i] }
-		var witness map[int]int64
-		for _, g := range s.graphs {
-			if witness = g.flows(home, u.need, unknown); witness != nil {
-				break
-			}
-		}
+		witness := s.witness(d, func(i int) int64 { return s.system.classes[i].unknown(group) - own[i] })
 		if witness == nil {
 			return false
 		}
@@ -140,7 +146,7 @@ func (s *search) safeFrom(home int, u *unit, own map[int]int64, groups []int32) 
 		for i, moved := range witness {
 			moving := s.system.classes[i]
 			for knowing := range moving.known {
-				if !slices.Contains(u.groups, knowing) && moving.unknown(knowing)-own[i] < max(-moved, 1) {
+				if !slices.Contains(d.groups, knowing) && moving.unknown(knowing)-own[i] < max(-moved, 1) {
 					groups = append(groups, knowing)
 				}
 			}
@@ -149,14 +155,25 @@ func (s *search) safeFrom(home int, u *unit, own map[int]int64, groups []int32) 
 	return true
 }
 
-// flows raises one unit of the class by need, and gives by how much each class has changed for it: the witness. It is nil
-// when the graph has none. Free gives how much of a class may be lowered; none of a class without any is raised either.
+// witness gives by how much each class changes when the unit is raised by what it needs; nil when no way is found. Free
+// is what may be lowered of a class.
+func (s *search) witness(d doubt, free func(class int) int64) map[int]int64 {
+	for _, g := range s.graphs {
+		if changed := g.flows(d.class.index, d.need, free); changed != nil {
+			return changed
+		}
+	}
+	return nil
+}
+
+// flows raises one unit of the class by need, and gives by how much each class changes for it; nil when the graph has no
+// way. A class of which nothing may be lowered has nothing to raise either.
 func (g *graph) flows(home int, need int64, free func(class int) int64) map[int]int64 {
 	from, to := g.edges[home].left, g.edges[home].right
 	changed := map[int]int64{}
 	for need > 0 {
 		amount := need
-		path := g.path(from, to, func(i int) int64 { return free(i) }, changed)
+		path := g.path(from, to, free, changed)
 		if path == nil {
 			return nil
 		}

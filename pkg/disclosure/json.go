@@ -58,7 +58,7 @@ type storedChapter struct {
 }
 
 type storedPair struct {
-	Companies [2]deal.ID `json:"companies"`
+	Companies []deal.ID `json:"companies"` // two
 	storedCell
 }
 
@@ -82,7 +82,7 @@ func (r Release) MarshalJSON() ([]byte, error) {
 		stored.Published.Chapters = append(stored.Published.Chapters, storedChapter{c.Chapter, store(c.Cell)})
 	}
 	for _, c := range p.pairs {
-		stored.Published.Pairs = append(stored.Published.Pairs, storedPair{[2]deal.ID{c.A, c.B}, store(c.Cell)})
+		stored.Published.Pairs = append(stored.Published.Pairs, storedPair{[]deal.ID{c.A, c.B}, store(c.Cell)})
 	}
 	if change, ok := p.Change(); ok {
 		cell := store(change)
@@ -161,6 +161,10 @@ func (read *reader) published(stored storedPublished) Published {
 		p.chapters = append(p.chapters, ChapterCell{c.Chapter, read.cell(c.storedCell)})
 	}
 	for i, c := range stored.Pairs {
+		read.check(len(c.Companies) == 2, "a pair is not of two companies")
+		if read.err != nil {
+			return Published{}
+		}
 		pair := Pair{A: c.Companies[0], B: c.Companies[1]}
 		read.check(pair.A.Compare(pair.B) < 0, "the companies of a pair are out of order")
 		read.check(i == 0 || p.pairs[i-1].Compare(pair) < 0, "the pairs are out of order")

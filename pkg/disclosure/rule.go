@@ -41,7 +41,7 @@ func weak(cell []contribution) []int {
 	if len(cell) < fewestDeals || len(known) < fewestGroups {
 		return order
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(cell[b].amount, cell[a].amount) })
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(cell[b].amount, cell[a].amount), cmp.Compare(a, b)) })
 	var standOut []int
 	check := func(group int32) {
 		others := slices.IndexFunc(order, func(i int) bool { return !slices.Contains(cell[i].groups, group) })

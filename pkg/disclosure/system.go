@@ -50,6 +50,7 @@ type unit struct {
 
 // class is the units that appear in exactly the same rows: published is only their sum.
 type class struct {
+	index int   // in the system
 	rows  []row // ascending
 	units []unit
 	total int64
@@ -360,7 +361,7 @@ func (s *system) class(rows []row) *class {
 	}
 	c, found := s.byRows[string(key)]
 	if !found {
-		c = &class{rows: rows}
+		c = &class{index: len(s.classes), rows: rows}
 		s.byRows[string(key)] = c
 		s.classes = append(s.classes, c)
 	}
