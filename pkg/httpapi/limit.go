@@ -114,6 +114,18 @@ func (s *Server) admit(w http.ResponseWriter, p roster.Principal) bool {
 	return l.ok
 }
 
+// take counts a request of a key whose answer tells nothing of the limit: nil, or 429 when the key sent too many.
+func (s *Server) take(p roster.Principal) *Problem {
+	limit := s.cfg.Limit(p)
+	if limit == (Limit{}) {
+		return nil
+	}
+	if l := s.keys.take(p.KeyID, limit, s.cfg.Now()); !l.ok {
+		return TooMany(ceil(l.wait))
+	}
+	return nil
+}
+
 // refuse is the answer to credentials that open nothing: 401, and 429 once the address sent too many of them. Valid ones
 // get in from any address: many may share one, and nobody guesses 256 bits.
 func (s *Server) refuse(remote, detail string) *Problem {

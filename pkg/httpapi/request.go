@@ -27,7 +27,8 @@ type request struct {
 	principal roster.Principal
 	cause     error // why the answer is what it is
 
-	refuse func(detail string) *Problem // answers credentials that open nothing
+	refuse func(detail string) *Problem      // answers credentials that open nothing
+	take   func(p roster.Principal) *Problem // counts a request of a key
 }
 
 type requestKey struct{}
@@ -52,6 +53,17 @@ func Refused(ctx context.Context, detail string) *Problem {
 		return r.refuse(detail)
 	}
 	return unauthorized(detail)
+}
+
+// Admit counts the request of a Public operation against the limit of whom its credentials belong to. The error is a
+// Problem with 429.
+func Admit(ctx context.Context, p roster.Principal) error {
+	if r := requestOf(ctx); r != nil && r.take != nil {
+		if problem := r.take(p); problem != nil {
+			return problem
+		}
+	}
+	return nil
 }
 
 // WithCaller gives a context as a handler would meet it, for callers inside the process.
@@ -161,7 +173,7 @@ const unknownRoute = "none"
 // serve is the whole way of a request. Durations are measured with the monotonic clock.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	start := s.cfg.Now()
-	note := &request{refuse: func(detail string) *Problem { return s.refuse(r.RemoteAddr, detail) }}
+	note := &request{refuse: func(detail string) *Problem { return s.refuse(r.RemoteAddr, detail) }, take: s.take}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, note))
 	answer := &answer{ResponseWriter: w}
 	route := unknownRoute

@@ -2,6 +2,7 @@ package roster
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/dealreg/dealreg/pkg/deal"
@@ -55,7 +56,7 @@ func (r *Roster) Session(id deal.ID) (Session, bool) {
 	return s, ok
 }
 
-// SessionsOf lists the sessions of a key or a person.
+// SessionsOf lists the sessions of a key or a person, the oldest first.
 func (r *Roster) SessionsOf(owner deal.ID) []Session {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -65,6 +66,7 @@ func (r *Roster) SessionsOf(owner deal.ID) []Session {
 			found = append(found, s)
 		}
 	}
+	slices.SortFunc(found, func(a, b Session) int { return a.ID.Compare(b.ID) })
 	return found
 }
 

@@ -57,6 +57,9 @@ func (s *Service) sessionRoutes(api huma.API) {
 	}, s.endSession)
 }
 
+// mostSessions is how many sessions a key or a person has at once; the next one ends the oldest.
+const mostSessions = 50
+
 // refusedSignIn is the one answer to all credentials that open nothing, whichever part of them is wrong.
 const refusedSignIn = "this signs nobody in (any more): check that it is whole and was not used before, or ask your registrar for an invitation"
 
@@ -81,6 +84,13 @@ func (s *Service) startSession(ctx context.Context, in *struct{ Body credentials
 	case err != nil:
 		return nil, answer(err)
 	}
+	owned, _ := s.cfg.Roster.SessionPrincipal(owner)
+	if err := httpapi.Admit(ctx, owned); err != nil {
+		return nil, err
+	}
+	if err := s.makeRoom(ctx, owner.Owner()); err != nil {
+		return nil, answer(err)
+	}
 	started, token, err := s.store.StartSession(ctx, newID(), owner, s.cfg.Now(), s.cfg.Pepper)
 	if err != nil {
 		return nil, answer(err)
@@ -88,6 +98,18 @@ func (s *Service) startSession(ctx context.Context, in *struct{ Body credentials
 	s.wrote(ctx, roster.Sessions, started.Revision)
 	principal, _ := s.cfg.Roster.SessionPrincipal(started)
 	return &struct{ Body NewSession }{NewSession{s.showSession(principal, &started), token}}, nil
+}
+
+// makeRoom ends the oldest sessions of a key or a person that has as many as it may have, so that no holder of one key
+// fills the store.
+func (s *Service) makeRoom(ctx context.Context, owner deal.ID) error {
+	there := s.cfg.Roster.SessionsOf(owner)
+	for i := 0; i <= len(there)-mostSessions; i++ {
+		if _, err := s.store.EndSession(ctx, there[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c credentials) check() deal.Invalid {

@@ -125,6 +125,14 @@ func TestKeys_LeaveTheirSecretNeitherInLogsNorInTheStore(t *testing.T) {
 	s.must(204, s.operator, "DELETE", "/v1/keys/"+issued.string("id"), nil)
 	s.must(401, secret, "GET", "/v1/keys", nil)
 
+	ada := s.invite(s.operator, object{"name": "Ada Lovelace", "email": "ada@contoso.example", "role": "operator"})
+	unused := s.link(s.operator, ada)
+	s.must(401, "", "POST", "/v1/sessions", object{"link": unused[:len(unused)-1]})
+	link := s.link(s.operator, ada)
+	session, _ := s.signIn(object{"link": link})
+	s.must(200, session, "GET", "/v1/people", nil)
+	s.must(422, session, "PATCH", ada, object{"email": "Ada Lovelace"}, "If-Match", s.must(200, session, "GET", ada, nil).header.Get("ETag"))
+
 	var text strings.Builder
 	for _, line := range logs.All() {
 		fmt.Fprintln(&text, line.LoggerName, line.Message, line.ContextMap())
@@ -132,10 +140,10 @@ func TestKeys_LeaveTheirSecretNeitherInLogsNorInTheStore(t *testing.T) {
 	if logs.FilterMessage("request answered").Len() == 0 {
 		t.Fatal("nothing was logged")
 	}
-	for name, secret := range map[string]string{"member": secret, "operator": s.operator} {
+	for name, secret := range map[string]string{"member": secret, "operator": s.operator, "session": session, "link": link, "unused link": unused} {
 		hidden := secret[strings.LastIndex(secret, "_")+1:][:20]
 		if strings.Contains(text.String(), hidden) {
-			t.Errorf("the log holds the %s's secret", name)
+			t.Errorf("the log holds the secret: %s", name)
 		}
 		for _, b := range roster.Buckets {
 			kv, err := js.KeyValue(t.Context(), string(b))
@@ -151,11 +159,17 @@ func TestKeys_LeaveTheirSecretNeitherInLogsNorInTheStore(t *testing.T) {
 					break
 				}
 				if strings.Contains(e.Key()+string(e.Value()), hidden) {
-					t.Errorf("the bucket %s holds the %s's secret", b, name)
+					t.Errorf("the bucket %s holds the secret: %s", b, name)
 				}
 			}
 			_ = entries.Stop()
 		}
+	}
+	if strings.Contains(text.String(), "Lovelace") || strings.Contains(text.String(), "contoso") {
+		t.Error("the log names a person")
+	}
+	if id := ada[strings.LastIndex(ada, "/")+1:]; !strings.Contains(text.String(), id) {
+		t.Error("the log does not name the person by its id")
 	}
 	if id, err := deal.ParseID(issued.string("id")); err != nil || !strings.Contains(text.String(), id.String()) {
 		t.Errorf("the log does not name the key by its id (%v)", err)

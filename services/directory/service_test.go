@@ -64,7 +64,7 @@ func startWith(t *testing.T, js jetstream.JetStream, openID *oidclogin.Provider)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httpapi.New(httpapi.Config{Health: s.health, Authenticate: roster.Authenticator{Roster: r, Pepper: pepper, Now: s.now}.Authenticate})
+	server := httpapi.New(httpapi.Config{Health: s.health, Now: s.now, Authenticate: roster.Authenticator{Roster: r, Pepper: pepper, Now: s.now}.Authenticate})
 	service.Routes(server.API)
 	web := httptest.NewServer(server.Handler())
 	t.Cleanup(web.Close)

@@ -86,6 +86,39 @@ func TestSessions_EndByTimeByHandAndWithTheirKey(t *testing.T) {
 	opens(others, 401)
 }
 
+func TestSessions_AreNoMoreThanSoManyOfOneKey(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	_, key := s.issue(object{"role": "operator"})
+	other, _ := s.signIn(object{"key": s.operator})
+	var secrets []string
+	for range 52 {
+		secret, _ := s.signIn(object{"key": key})
+		secrets = append(secrets, secret)
+	}
+	for i, secret := range append(secrets, other) {
+		status := 200
+		if i < 2 {
+			status = 401
+		}
+		s.must(status, secret, "GET", "/v1/session", nil)
+	}
+}
+
+func TestSessions_CountAgainstTheLimitOfTheirKey(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	_, key := s.issue(object{"role": "member", "company_id": s.company("C")})
+	for s.do(key, "GET", "/v1/session", nil).status == 200 {
+		continue
+	}
+	if got := s.must(429, "", "POST", "/v1/sessions", object{"key": key}); got.header.Get("Retry-After") == "" {
+		t.Errorf("answered %v", got.header)
+	}
+	s.later.Store(int64(time.Second))
+	s.signIn(object{"key": key})
+}
+
 func TestSessions_RefuseWrongCredentialsWithOneText(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
