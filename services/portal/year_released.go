@@ -16,7 +16,7 @@ func (v *visit) releasedYear(a api.Association, year, release int) (*Year, error
 		Association: a, Year: year, Zone: zone, Currency: st.Currency, Today: calendar.DateOf(st.PublishedAt, zone),
 		Release: st.Release, Published: st.PublishedAt, Closed: st.Closed, Cause: st.Cause, Reason: st.Reason,
 		AsOf: st.AsOf, Sequence: st.AsOfSequence, LogHash: st.LogHash, LeftOut: st.LeftOut,
-		Total: st.Total, Attested: st.AttestedByParties, Rest: st.OtherPairs, ShowPairs: st.Pairs != nil || st.OtherPairs != nil,
+		Total: st.Total, Attested: st.AttestedByParties, Rest: st.OtherPairs, ShowPairs: len(st.Pairs) > 0,
 		Missing: st.Coverage.UnconvertedDeals, Unread: st.Coverage.QuarantinedEvents,
 	}
 	if st.Members != nil {

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/dealreg/dealreg/pkg/httpapi"
+	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/webhook/webhooktest"
+)
+
+const browserFolder = "../portal/browser"
+
+// browserWorld is what the scenarios in a browser know of the system.
+type browserWorld struct {
+	URL         string            `json:"url"`
+	Chromium    string            `json:"chromium"`
+	Screenshots string            `json:"screenshots,omitempty"`
+	Year        int               `json:"year"`    // the current one of the open association
+	Open        string            `json:"open"`    // an association whose board sees everything
+	Guarded     string            `json:"guarded"` // one whose board sees releases
+	Keys        map[string]string `json:"keys"`    // by who holds them
+}
+
+func TestBrowser_PagesWorkAndReachNothingElse(t *testing.T) {
+	t.Parallel()
+	webhooktest.NodeModules(t, browserFolder)
+	p := up(t, t.TempDir(), "--demo")
+	operator := p.waitFor(operatorLine)
+	p.waitFor(`(curl -H)`)
+	world := newBrowserWorld(t, newClient(p.url, operator))
+	world.Chromium = chromium(t)
+	if folder := os.Getenv("DEALREG_SCREENSHOTS"); folder != "" {
+		absolute, err := filepath.Abs(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(absolute, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		world.Screenshots = absolute
+	}
+	text, err := json.Marshal(world)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	node := exec.CommandContext(ctx, "node", filepath.Join(browserFolder, "run.mjs"), filepath.Join(browserFolder, "scenarios"))
+	node.Stdin = bytes.NewReader(text)
+	out, err := node.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Errorf("%v", err)
+	}
+	p.stop()
+}
+
+// newBrowserWorld makes the keys of the people in the scenarios, in the demo.
+func newBrowserWorld(t *testing.T, api *client) browserWorld {
+	t.Helper()
+	w := browserWorld{URL: api.url, Keys: map[string]string{"operator": api.key}}
+	var associations httpapi.Page[roster.Association]
+	var companies httpapi.Page[roster.Company]
+	for path, into := range map[string]any{"/v1/associations": &associations, "/v1/companies?q=Alder": &companies} {
+		if _, err := api.do(t.Context(), call{method: "GET", path: path, into: into}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, a := range associations.Items {
+		if a.Disclosure == roster.DisclosureOpen {
+			w.Open, w.Year = a.ID.String(), calendar.DateOf(time.Now(), a.Location()).Time().Year()
+		} else {
+			w.Guarded = a.ID.String()
+		}
+	}
+	demo := demoWorld{api: api}
+	for name, scope := range map[string]map[string]any{
+		"board":     {"role": roster.RoleBoard, "association_id": w.Open},
+		"registrar": {"role": roster.RoleRegistrar, "association_id": w.Open},
+		"guarded":   {"role": roster.RoleBoard, "association_id": w.Guarded},
+		"company":   {"role": roster.RoleMember, "company_id": companies.Items[0].ID},
+	} {
+		key, err := demo.key(t.Context(), scope)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Keys[name] = key
+	}
+	return w
+}
+
+// chromium finds Debian's browser, and installs it where root may.
+func chromium(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err == nil {
+		return path
+	}
+	if os.Geteuid() != 0 {
+		t.Fatal("the pages are tested in chromium: install it, on Debian with apt-get install chromium")
+	}
+	for _, args := range [][]string{{"update"}, {"install", "-y", "--no-install-recommends", "chromium"}} {
+		if out, err := exec.CommandContext(t.Context(), "apt-get", args...).CombinedOutput(); err != nil {
+			t.Fatalf("the pages are tested in chromium, which apt-get %s did not install: %v\n%s", args[0], err, out)
+		}
+	}
+	path, err = exec.LookPath("chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
