@@ -65,7 +65,7 @@ func describe(api *huma.OpenAPI) {
 			schemas[string(t.family)] = bodySchema(t.family, typesOf(t.family)...)
 		}
 		api.Webhooks[t.Type] = &huma.PathItem{Post: &huma.Operation{
-			OperationID: t.Type, Summary: t.Description, Tags: []string{tag}, Parameters: headers, Security: httpapi.Public,
+			OperationID: t.Type, Summary: t.Type, Description: t.Description, Tags: []string{tag}, Parameters: headers, Security: httpapi.Public,
 			RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 				mediaType: {Schema: &huma.Schema{Ref: "#/components/schemas/" + string(t.family)}, Example: plain(t.example.envelope())},
 			}},

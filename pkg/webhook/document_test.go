@@ -50,6 +50,7 @@ func TestRoutes_DescribeEveryEventInTheDocument(t *testing.T) {
 		Webhooks map[string]struct {
 			Post struct {
 				Summary     string
+				Description string
 				Parameters  []map[string]string
 				RequestBody struct {
 					Content map[string]struct {
@@ -71,8 +72,8 @@ func TestRoutes_DescribeEveryEventInTheDocument(t *testing.T) {
 	var questions []map[string]any
 	for _, e := range webhook.Types() {
 		post := document.Webhooks[e.Type].Post
-		if post.Summary != e.Description {
-			t.Errorf("%s: %q", e.Type, post.Summary)
+		if post.Summary != e.Type || post.Description != e.Description {
+			t.Errorf("%s: %q, %q", e.Type, post.Summary, post.Description)
 		}
 		var headers []string
 		for _, p := range post.Parameters {
