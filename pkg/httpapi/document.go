@@ -81,6 +81,7 @@ var tags = []*huma.Tag{
 	{Name: "Deals", Description: "A deal counts once every party has attested the same terms. Silence never counts."},
 	{Name: "Imports", Description: "Deals that were won before, from a CSV file."},
 	{Name: "Reports", Description: "What won deals add up to. Each figure names the sequence of the log up to which it counts."},
+	{Name: "Projection", Description: "What reports sum up is made from the log: how to make it anew, and what of the log could not be read."},
 	{Name: "Audit", Description: "The log itself, so that anyone with the right may count again."},
 }
 

@@ -93,7 +93,7 @@ func (s *Service) startRebuild(ctx context.Context, in *struct {
 }
 
 func (s *Service) getRebuild(ctx context.Context, in *struct {
-	ID deal.ID `path:"id"`
+	ID deal.ID `path:"id" doc:"The rebuild"`
 },
 ) (*struct{ Body RebuildReport }, error) {
 	p, known := s.Rebuild(ctx)

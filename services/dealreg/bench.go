@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -100,8 +101,8 @@ func (e *benchEngines) startBroker(ctx context.Context, log *zap.Logger) error {
 // stop ends the engines and removes their data.
 func (e *benchEngines) stop() error {
 	var errs []error
-	for i := len(e.closers) - 1; i >= 0; i-- {
-		errs = append(errs, e.closers[i]())
+	for _, closer := range slices.Backward(e.closers) {
+		errs = append(errs, closer())
 	}
 	e.closers = nil
 	return errors.Join(errs...)

@@ -34,6 +34,7 @@ type cli struct {
 	Demo    demoCommand    `cmd:"" help:"Fill a running system with two associations and three years of deals."`
 	Import  importCommand  `cmd:"" help:"Bring deals or rates in from a CSV file."`
 	Audit   auditCommand   `cmd:"" help:"Fold the log independently and compare every total that the reports give."`
+	Rebuild rebuildCommand `cmd:"" help:"Replay the log into a new projection; the old totals are served until it is there."`
 	Bench   benchCommand   `cmd:"" help:"Measure a part against what this machine allows: one JSON object."`
 	Webhook webhookCommand `cmd:"" help:"For receivers of webhooks: print what arrives, check a signature."`
 	Config  configCommand  `cmd:"" name:"config" help:"Print or check the configuration."`

@@ -350,6 +350,11 @@ func (w *world) settle() {
 	do(w.operator, call{method: http.MethodGet, path: "/v1/imports/" + w.ids["imports"] + "/rejects"})
 	do(w.operator, call{method: http.MethodGet, path: "/v1/log"})
 	get("/v1/looks")
+	var rebuild map[string]any
+	do(w.operator, call{method: http.MethodPost, path: "/v1/rebuilds", body: map[string]any{"from": 1}, into: &rebuild})
+	w.ids["rebuilds"] = rebuild["id"].(string)
+	get("/v1/rebuilds/" + w.ids["rebuilds"])
+	get("/v1/poison?limit=1")
 	w.webhooks()
 }
 

@@ -225,6 +225,7 @@ func (a *assembly) addServices(names []string) error {
 			if err != nil {
 				return err
 			}
+			s.Routes(a.server.API)
 			gate = until(s.Verified())
 			run = s.Run
 		case serviceReports:
