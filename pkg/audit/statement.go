@@ -75,7 +75,10 @@ type (
 		Chapters   []chapterCell `json:"chapters"`
 		Pairs      []pairCell    `json:"pairs"`
 		OtherPairs cell          `json:"other_pairs"`
-		Coverage   struct {
+		Members    *struct {
+			TakingPart int64 `json:"taking_part"`
+		} `json:"members"`
+		Coverage struct {
 			UnconvertedDeals  *int64 `json:"unconverted_deals"`
 			QuarantinedEvents int64  `json:"quarantined_events"`
 		} `json:"coverage"`
@@ -220,6 +223,9 @@ func (a *statementAudit) compare() {
 	d.cell("other_pairs", "", now.otherPairs, st.OtherPairs)
 	if n := st.Coverage.UnconvertedDeals; n != nil {
 		d.count("unconverted_deals", "", now.unconverted, *n)
+	}
+	if m := st.Members; m != nil {
+		d.count("members taking_part", "", now.companies, m.TakingPart)
 	}
 	d.count("quarantined_events", "", a.now.unreadable, st.Coverage.QuarantinedEvents)
 	months := map[string]cell{}

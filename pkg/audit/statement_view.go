@@ -107,7 +107,7 @@ func (f *figure) add(minor int64) {
 type figures struct {
 	total, byParties, byRegistrar, otherPairs figure
 	months, chapters, pairs                   map[string]figure
-	unconverted                               int64
+	unconverted, companies                    int64
 }
 
 // figures adds up what the deals count for. A deal is in the pairs when all of its pairs are listed, else it is in the
@@ -123,6 +123,7 @@ func (v *view) figures(listed map[string]bool) figures {
 		x.add(minor)
 		to[key] = x
 	}
+	companies := map[string]bool{}
 	for _, d := range v.deals {
 		m := d.as
 		switch {
@@ -144,6 +145,9 @@ func (v *view) figures(listed map[string]bool) figures {
 				add(f.chapters, id.String(), c.GetAmountMinor())
 			}
 		}
+		for _, p := range m.GetPairs() {
+			companies[string(p.GetCompanyA())], companies[string(p.GetCompanyB())] = true, true
+		}
 		if !slices.ContainsFunc(m.GetPairs(), func(p *dealregv1.PairAmount) bool { return !listed[pairKey(p)] }) {
 			for _, p := range m.GetPairs() {
 				add(f.pairs, pairKey(p), p.GetAmountMinor())
@@ -152,6 +156,7 @@ func (v *view) figures(listed map[string]bool) figures {
 			f.otherPairs.add(m.GetAmountMinor())
 		}
 	}
+	f.companies = int64(len(companies))
 	return f
 }
 

@@ -3,11 +3,16 @@ package warehouse_test
 import (
 	"crypto/sha256"
 	"errors"
+	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/dealtest"
+	"github.com/dealreg/dealreg/pkg/stream"
+	attributed "github.com/dealreg/dealreg/pkg/volume"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
 	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
@@ -118,5 +123,67 @@ func TestPayloadHashes_GivesEverySequenceOnceOrFails(t *testing.T) {
 	stop := errors.New("enough")
 	if err := w.PayloadHashes(t.Context(), 0, 3, func([]byte) error { return stop }); !errors.Is(err, stop) {
 		t.Error(err)
+	}
+}
+
+// A company's total is the sum of its deals as they are now, whatever became of them on the way.
+func TestCompanyTotals_CountEachOfItsDealsOnceAndWhole(t *testing.T) {
+	t.Parallel()
+	w := warehousetest.New(t)
+	work := dealtest.NewWorkload(0, dealtest.Seeded(1871))
+	latest := map[deal.ID]stream.Stored{}
+	var payloads [][]byte
+	for range 500 {
+		e := work.Next()
+		latest[e.Deal.ID] = e
+		payloads = append(payloads, e.Payload)
+	}
+	insert(t, w, 1, payloads...)
+	type key struct {
+		company, association deal.ID
+		year                 int
+	}
+	want := map[key]warehouse.CompanyTotal{}
+	add := func(k key, a attributed.Attribution) {
+		total, there := want[k]
+		if !there {
+			total = warehouse.CompanyTotal{Association: k.association, Currency: string(a.Currency), Sums: warehouse.NoSums()}
+		}
+		if a.Withheld == attributed.Unconverted {
+			total.Unconverted++
+		} else {
+			total.Deals++
+			total.Amount.Add(total.Amount, big.NewInt(a.AmountMinor))
+			if a.Evidence == deal.ByParties {
+				total.AttestedByParties.Add(total.AttestedByParties, big.NewInt(a.AmountMinor))
+			}
+		}
+		want[k] = total
+	}
+	for _, e := range latest {
+		for _, a := range e.Attributions {
+			for _, p := range e.Deal.Parties {
+				in := slices.ContainsFunc(a.Pairs, func(x attributed.Pair) bool { return x.A == p.Company || x.B == p.Company })
+				if a.Withheld == attributed.Unconverted || in {
+					add(key{p.Company, a.Association, a.Year}, a)
+				}
+			}
+		}
+	}
+	for _, company := range work.Companies {
+		for year := 2023; year <= 2029; year++ {
+			got, err := w.CompanyTotals(t.Context(), company, year, uint64(len(payloads)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, total := range got {
+				k := key{company, total.Association, year}
+				same(t, total, want[k])
+				delete(want, k)
+			}
+		}
+	}
+	for k, total := range want {
+		t.Errorf("%+v is missing: %+v", k, total)
 	}
 }

@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protodelim"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/dealreg/dealreg/pkg/audit"
+	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/dealtest"
 	"github.com/dealreg/dealreg/pkg/roster"
@@ -45,27 +48,55 @@ func newHistory(t *testing.T, policies ...roster.Disclosure) *history {
 			t.Fatal(err)
 		}
 	}
+	h.waive(h.work.Associations[0].ID, h.work.Companies[:6])
 	h.clock.set(time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC))
 	return h
+}
+
+// waive lets the companies agree that all pairs of them are shown.
+func (h *history) waive(association deal.ID, companies []deal.ID) {
+	h.t.Helper()
+	var last roster.Waiver
+	for _, company := range companies {
+		for _, partner := range companies {
+			if company == partner {
+				continue
+			}
+			var err error
+			last, err = h.directory.GiveWaiver(h.t.Context(), roster.Waiver{AssociationID: association, CompanyID: company, PartnerID: partner})
+			if err != nil {
+				h.t.Fatal(err)
+			}
+		}
+	}
+	if err := h.roster.WaitFor(h.t.Context(), roster.Waivers, last.Revision); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // grow writes events, the last of which nobody can read.
 func (h *history) grow(events int) {
 	h.t.Helper()
+	var payloads [][]byte
+	for range events {
+		payloads = append(payloads, h.work.Next().Payload)
+	}
+	h.append(append(payloads, []byte("\xff"))...)
+}
+
+// append writes payloads behind what is there.
+func (h *history) append(payloads ...[]byte) {
+	h.t.Helper()
 	var batch warehouse.Batch
-	write := func(subject string, payload []byte) {
+	for _, payload := range payloads {
 		h.last++
 		if err := batch.Append(h.last, start, payload); err != nil {
 			h.t.Fatal(err)
 		}
-		if _, err := protodelim.MarshalTo(&h.log, &dealregv1.LogEntry{Sequence: h.last, Subject: subject, Payload: payload}); err != nil {
+		if _, err := protodelim.MarshalTo(&h.log, &dealregv1.LogEntry{Sequence: h.last, Payload: payload}); err != nil {
 			h.t.Fatal(err)
 		}
 	}
-	for range events {
-		write("deals.0.x", h.work.Next().Payload)
-	}
-	write("deals.0.x", []byte("\xff"))
 	if err := h.warehouse.Insert(h.t.Context(), &batch); err != nil {
 		h.t.Fatal(err)
 	}
@@ -119,7 +150,7 @@ func TestStatements_AreWhatAnAuditorMakesOfTheLog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHistory(t, policies...)
-			heldBack, deals, years := 0, 0, []int{2024, 2025}
+			heldBack, pairs, deals, years := 0, 0, 0, []int{2024, 2025}
 			for _, events := range []int{500, 300, 20} {
 				h.grow(events)
 				for _, year := range years {
@@ -134,12 +165,14 @@ func TestStatements_AreWhatAnAuditorMakesOfTheLog(t *testing.T) {
 						}
 						path := statementsPath(a.ID, fmt.Sprintf("/%d/%d", year, release))
 						heldBack += len(read[reports.HeldBack](h.system, "auditor of all", path+"/held-back").Events)
-						deals += *read[reports.Statement](h.system, "auditor of all", path).Total.Deals
+						statement := read[reports.Statement](h.system, "auditor of all", path)
+						deals += *statement.Total.Deals
+						pairs += len(statement.Pairs)
 					}
 				}
 			}
-			if deals == 0 || heldBack == 0 {
-				t.Errorf("%d deals shown, %d events held back: the history proves nothing", deals, heldBack)
+			if deals == 0 || heldBack == 0 || pairs == 0 && slices.Contains(policies, roster.DisclosureOpen) {
+				t.Errorf("%d deals and %d pairs shown, %d events held back: the history proves nothing", deals, pairs, heldBack)
 			}
 		})
 	}
@@ -188,6 +221,7 @@ func TestStatements_AnAuditorSeesWhatWasAltered(t *testing.T) {
 		"previous_year amount":        func(st map[string]any) { object(object(st["previous_year"])["total"])["amount"] = "1.00" },
 		"previous_year month deals":   func(st map[string]any) { first(object(st["previous_year"])["months"])["deals"] = 99 },
 		"unconverted_deals":           func(st map[string]any) { object(st["coverage"])["unconverted_deals"] = 99 },
+		"members taking_part":         func(st map[string]any) { object(st["members"])["taking_part"] = 99 },
 		"quarantined_events":          func(st map[string]any) { object(st["coverage"])["quarantined_events"] = 99 },
 		"log_hash":                    func(st map[string]any) { st["log_hash"] = strings.Repeat("0", 64) },
 	} {
@@ -199,5 +233,39 @@ func TestStatements_AnAuditorSeesWhatWasAltered(t *testing.T) {
 	h.log.Bytes()[h.log.Len()/2] ^= 1
 	if code, out := h.audit(association, "2025", nil); code != audit.Different || !strings.Contains(out, "log_hash") {
 		t.Errorf("%d %s", code, out)
+	}
+}
+
+// Of a guarded association an outsider sees pairs, but only those who both agreed to it, and no deal that has another pair
+// as well.
+func TestStatement_ShowsUnderGuardedDisclosureThePairsThatWaived(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t, roster.DisclosureGuarded, roster.DisclosureGuarded)
+	association, companies := h.work.Associations[0].ID, h.work.Companies
+	var payloads [][]byte
+	for i := range 60 {
+		e := won(byte(100+i), association, "EUR", int64(1_000_000+1000*i))
+		parties := []deal.ID{companies[i%3], companies[(i+1)%3]} // 20 deals for each pair of those who waive
+		if i%4 == 3 {
+			parties = []deal.ID{companies[i%6], companies[6+i%2]} // and some with others
+		}
+		slices.SortFunc(parties, deal.ID.Compare)
+		e.Deal.Terms = &dealregv1.Terms{Currency: "EUR", Parties: []*dealregv1.Party{{CompanyId: idBytes(parties[0])}, {CompanyId: idBytes(parties[1])}}}
+		e.Attributions[0].Month = int32(calendar.New(2026, time.Month(1+i%3), 1))
+		e.Attributions[0].Pairs[0].CompanyA, e.Attributions[0].Pairs[0].CompanyB = idBytes(parties[0]), idBytes(parties[1])
+		payload, err := proto.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		payloads = append(payloads, payload)
+	}
+	h.append(payloads...)
+	h.release(2026)
+	if code, out := h.audit(association, "2026", nil); code != audit.Equal {
+		t.Error(out)
+	}
+	shown := read[reports.Statement](h.system, "auditor of all", statementsPath(association, "/2026/latest"))
+	if len(shown.Pairs) != 3 || shown.OtherPairs.Hidden || *shown.OtherPairs.Deals != 15 || shown.Members.TakingPart != 6 {
+		t.Errorf("%+v, others %+v, left out %v, %+v", shown.Pairs, shown.OtherPairs, shown.LeftOut, shown.Members)
 	}
 }

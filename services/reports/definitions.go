@@ -15,6 +15,7 @@ var definitions = []Definition{
 	{"Month", "The calendar month of the day on which the deal was won."},
 	{"Chapter", "The shares of the chapter's members. Chapters add up to the total."},
 	{"Pair", "Two members: each deal is divided over all pairs of its members by their shares. Under guarded disclosure a pair is named only when both companies agreed, and only with deals all of whose pairs are."},
+	{"Members taking part", "Member companies that won a deal which the release includes."},
 	{"Other pairs", "The total without the pairs that are named."},
 	{"Hidden", "The figure would let somebody work out a deal that they do not know. It is part of the total."},
 	{"Held back", "A deal, or a change of one, whose sudden appearance would give it away waits for a later release and is in no figure until then."},

@@ -81,7 +81,10 @@ func statementBook(st Statement) book {
 	if st.GrowthPercent != "" {
 		top.fact("Growth percent", count(st.GrowthPercent))
 	}
-	top.fact("Members", number(st.Members.Of))
+	if m := st.Members; m != nil {
+		top.fact("Members taking part", number(m.TakingPart))
+		top.fact("Members", number(m.Of))
+	}
 	if n := st.Coverage.UnconvertedDeals; n != nil {
 		top.fact("Unconverted deals", number(*n))
 	} else {

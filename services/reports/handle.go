@@ -82,6 +82,7 @@ type CompanyReport struct {
 type CompanyAssociation struct {
 	Association Named          `json:"association"`
 	Currency    money.Currency `json:"currency"`
+	Total       Sums           `json:"total" doc:"Of the company's own deals, each as a whole: a company is in several pairs of a deal with more than two members, so the items may add up to less or more"`
 	Items       []PartnerItem  `json:"items" doc:"By falling amount"`
 }
 
@@ -217,26 +218,30 @@ func (s *Service) companyVolume(ctx context.Context, in *Period) (*struct{ Body 
 	if err != nil {
 		return nil, err
 	}
+	totals, err := s.cfg.Warehouse.CompanyTotals(ctx, in.ID, in.Year, asOf.AsOfSequence)
+	if err != nil {
+		return nil, unanswered(err)
+	}
 	pairs, err := s.cfg.Warehouse.CompanyVolume(ctx, in.ID, in.Year, asOf.AsOfSequence)
 	if err != nil {
 		return nil, unanswered(err)
 	}
 	report := CompanyReport{CompanyID: in.ID, Year: in.Year, AsOf: asOf, Associations: []CompanyAssociation{}}
-	for _, p := range pairs {
-		currency := money.Currency(p.Currency)
+	for _, total := range totals {
+		currency := money.Currency(total.Currency)
 		if !currency.Known() {
-			return nil, httpapi.Internal(fmt.Errorf("association %s has no known currency", p.Association))
+			return nil, httpapi.Internal(fmt.Errorf("association %s has no known currency", total.Association))
 		}
-		last := len(report.Associations) - 1
-		if last < 0 || report.Associations[last].Association.ID != p.Association {
-			association, _ := s.cfg.Roster.Association(p.Association)
-			report.Associations = append(report.Associations, CompanyAssociation{
-				Association: Named{ID: p.Association, Name: association.Name}, Currency: currency,
-			})
-			last++
+		association, _ := s.cfg.Roster.Association(total.Association)
+		shown := CompanyAssociation{
+			Association: Named{ID: total.Association, Name: association.Name}, Currency: currency, Total: showSums(total.Sums, currency), Items: []PartnerItem{},
 		}
-		report.Associations[last].Items = append(report.Associations[last].Items,
-			PartnerItem{Partner: s.company(p.Partner), Sums: showSums(p.Sums, currency)})
+		for _, p := range pairs {
+			if p.Association == total.Association {
+				shown.Items = append(shown.Items, PartnerItem{Partner: s.company(p.Partner), Sums: showSums(p.Sums, currency)})
+			}
+		}
+		report.Associations = append(report.Associations, shown)
 	}
 	return &struct{ Body CompanyReport }{report}, nil
 }

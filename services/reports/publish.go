@@ -87,7 +87,7 @@ func (s *Service) tryPublish(ctx context.Context, a roster.Association, year int
 			Association: a.ID, Year: year, Release: len(before) + 1, PublishedAt: now.UTC(), AsOfSequence: asOf.AsOfSequence, Cause: w.cause,
 		},
 		Closed: closing, Reason: w.reason, Currency: a.ReportingCurrency, AsOf: asOf.AsOf, Quarantined: asOf.QuarantinedEvents,
-		Members: s.membersOn(a, now), Total: showCell(next.Published.Total(), a.ReportingCurrency), Request: w.request,
+		Members: s.members(a, own, next, now), Total: showCell(next.Published.Total(), a.ReportingCurrency), Request: w.request,
 	}
 	if r.LogHash, err = s.logHash.of(ctx, asOf.AsOfSequence); err != nil {
 		return nil, err
@@ -216,13 +216,23 @@ func heldBack(deals []disclosure.Deal, r disclosure.Release) []HeldBackEvent {
 	return events
 }
 
-// membersOn counts the association's members on the day.
-func (s *Service) membersOn(a roster.Association, at time.Time) int {
-	day, n := a.Today(at), 0
-	for _, m := range s.cfg.Roster.Members(a.ID) {
-		if _, is := m.On(day); is {
-			n++
+// members counts the companies that won the included deals, and the association's members. Under strict disclosure nobody
+// is told.
+func (s *Service) members(a roster.Association, year disclosure.Year, r disclosure.Release, at time.Time) *Members {
+	if year.Policy == disclosure.Strict {
+		return nil
+	}
+	companies := map[deal.ID]bool{}
+	for _, d := range year.Deals {
+		for _, p := range r.Included(d).Pairs {
+			companies[p.A], companies[p.B] = true, true
 		}
 	}
-	return n
+	counted, day := Members{TakingPart: len(companies)}, a.Today(at)
+	for _, m := range s.cfg.Roster.Members(a.ID) {
+		if _, is := m.On(day); is {
+			counted.Of++
+		}
+	}
+	return &counted
 }

@@ -32,7 +32,7 @@ type release struct {
 	AsOf        time.Time      `json:"as_of,omitzero"` // when the event at AsOfSequence happened
 	LogHash     string         `json:"log_hash"`
 	Quarantined uint64         `json:"quarantined_events"`
-	Members     int            `json:"members"`
+	Members     *Members       `json:"members,omitempty"`
 	Total       Cell           `json:"total"`              // that of the content, for lists
 	Previous    int            `json:"previous,omitempty"` // the latest release of the year before, at that time; 0 for none
 	Content     objectRef      `json:"content"`

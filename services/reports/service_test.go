@@ -357,7 +357,7 @@ func TestCompanyVolume_IsForTheCompanyAlone(t *testing.T) {
 	got := read[reports.CompanyReport](s, "member", path)
 	if len(got.Associations) != 2 || got.Associations[0].Association.Name != "Open Partners" ||
 		got.Associations[0].Items[0].Partner != (reports.Named{ID: beta, Name: "Beta"}) ||
-		got.Associations[0].Items[0].Amount != "1000" || got.Associations[1].Items[0].Amount != "5.00" {
+		got.Associations[0].Items[0].Amount != "1000" || got.Associations[0].Total != (reports.Sums{Amount: "1000", Deals: 1, AttestedByParties: "1000"}) || got.Associations[1].Items[0].Amount != "5.00" {
 		t.Errorf("got %+v", got)
 	}
 	for caller, want := range map[string]int{

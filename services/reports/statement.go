@@ -43,7 +43,7 @@ type Statement struct {
 	Chapters            []ChapterCell  `json:"chapters" doc:"By falling amount, hidden ones last"`
 	Pairs               []PairCell     `json:"pairs" doc:"By falling amount, hidden ones last"`
 	OtherPairs          Cell           `json:"other_pairs" doc:"What the total holds beside the pairs"`
-	Members             Members        `json:"members"`
+	Members             *Members       `json:"members,omitempty" doc:"Absent under strict disclosure"`
 	Coverage            CoverageCounts `json:"coverage"`
 	Changes             *Changes       `json:"changes,omitempty" doc:"Absent in a year's first release"`
 	LeftOut             []string       `json:"left_out" doc:"Divisions of the total that this release does without, because too much would have had to be hidden or to wait"`
@@ -76,9 +76,10 @@ type PairCell struct {
 	Cell
 }
 
-// Members tells how many companies the association had when the release was made.
+// Members tells how many members won the deals that the release includes.
 type Members struct {
-	Of int `json:"of" doc:"Members on the day of the release"`
+	TakingPart int `json:"taking_part" doc:"Companies in the pairs of the deals that are included"`
+	Of         int `json:"of" doc:"Members of the association on the day of the release"`
 }
 
 // CoverageCounts tell what the figures may lack.
@@ -116,7 +117,7 @@ func (s *Service) statement(a roster.Association, r published, before *published
 		PublishedAt: r.PublishedAt, AsOfSequence: r.AsOfSequence, AsOf: r.AsOf, LogHash: r.LogHash, Cause: r.Cause, Reason: r.Reason, Closed: r.Closed,
 		Total: cell(p.Total()), AttestedByParties: cell(p.ByParties()), AttestedByRegistrar: cell(p.ByRegistrar()),
 		Months: monthCells(p, r.Year, startsIn, r.Currency), Chapters: []ChapterCell{}, Pairs: []PairCell{}, OtherPairs: cell(p.OtherPairs()),
-		Members: Members{Of: r.Members}, Coverage: CoverageCounts{QuarantinedEvents: r.Quarantined},
+		Members: r.Members, Coverage: CoverageCounts{QuarantinedEvents: r.Quarantined},
 		LeftOut: []string{}, Definitions: definitions,
 	}
 	for _, c := range byAmount(p.Chapters(), func(c disclosure.ChapterCell) disclosure.Cell { return c.Cell }) {
