@@ -94,6 +94,20 @@ func (d *Deal) attest(company ID, at time.Time) bool {
 	return !slices.ContainsFunc(d.Standings, func(s Standing) bool { return s.AttestedTerms != version })
 }
 
+// Attested is the version of the terms that the company stands for, 0 for none: the open correction's when it has attested
+// that one, else what it attested of the terms that count. Its word for a correction that was refused or replaced is gone.
+func (d Deal) Attested(company ID) uint32 {
+	said, _ := d.Standing(company)
+	if said.AttestedTerms <= d.TermsVersion || d.Correction != nil && said.AttestedTerms == d.Correction.TermsVersion {
+		return said.AttestedTerms
+	}
+	// Its last word went to figures that never counted. Before, it gave one for those that do, if the parties stand for them.
+	if _, party := d.Terms.Party(company); party && d.Evidence == ByParties {
+		return d.TermsVersion
+	}
+	return 0
+}
+
 // unusedTermsVersion is above every version that anyone has attested, so that no word for a correction that was refused
 // counts for a later one.
 func (d Deal) unusedTermsVersion() uint32 {

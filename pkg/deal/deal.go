@@ -86,7 +86,7 @@ type Standing struct {
 	Company       ID
 	Member        bool       // of some association when it entered the deal
 	AcceptedAt    *time.Time // nil until the party accepts
-	AttestedTerms uint32     // the terms version that it attested last; 0 for none
+	AttestedTerms uint32     // the terms version that it attested last, also of a correction that was refused; see Deal.Attested
 	AttestedAt    *time.Time
 	Voids         bool // agrees that the won deal be void
 }

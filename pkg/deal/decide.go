@@ -132,6 +132,8 @@ func edit(e *Event, before Deal, c Command) error {
 		faults.terms("", *c.Terms)
 		if _, party := c.Terms.Party(before.RegisteredBy); !party {
 			faults.Add("/parties", "the registering company must remain a party: withdraw the deal instead")
+		} else if before.Status == Active {
+			faults.sameCompanies(before.Terms, *c.Terms)
 		}
 	}
 	if err := faults.Err(); err != nil {

@@ -126,6 +126,16 @@ func TestDecline_EndsTheDealWithoutTheLeadOrASecondGroup(t *testing.T) {
 	}
 }
 
+func TestEdit_TakesCompaniesInWhileTheDealIsPending(t *testing.T) {
+	t.Parallel()
+	edit := deal.Command{Move: deal.Edit, By: by(alba), Today: today, Terms: three(nil)}
+	withDora(edit.Terms)
+	e := must(t, in(t, deal.Pending), edit)
+	if e.Type != deal.EventTermsChanged || e.Deal.TermsVersion != 2 || standing(t, e.Deal, dora).AcceptedAt != nil {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestTermsVersion_RisesWithEveryFigureAndNothingElse(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -134,7 +144,6 @@ func TestTermsVersion_RisesWithEveryFigureAndNothingElse(t *testing.T) {
 	}{
 		"value":                              {func(c *deal.Command) { c.Terms.Value.Minor++; c.Terms.Parties[0].ShareMinor++ }, true},
 		"currency":                           {func(c *deal.Command) { c.Terms.Value.Currency = "CHF" }, true},
-		"parties":                            {func(c *deal.Command) { withDora(c.Terms) }, true},
 		"a role":                             {func(c *deal.Command) { c.Terms.Parties[0].Role = deal.Vendor }, true},
 		"shares":                             {func(c *deal.Command) { c.Terms.Parties[0].ShareMinor++; c.Terms.Parties[1].ShareMinor-- }, true},
 		"order of the parties":               {func(c *deal.Command) { slices.Reverse(c.Terms.Parties) }, false},
@@ -329,6 +338,34 @@ func TestRefuse_DropsTheCorrectionAndItsNewParties(t *testing.T) {
 	}
 	wantRefusal(t, e.Deal, command(deal.Refuse, by(cora)), "no correction is open")
 	wantRefusal(t, e.Deal, command(deal.Attest, by(cora)), "no correction is open")
+}
+
+func TestAttested_IsTheWordThatStillStands(t *testing.T) {
+	t.Parallel()
+	open := play(t, correcting(t, withDora), command(deal.Attest, by(bora)))
+	imported := play(t, deal.Deal{}, command(deal.Import, registrar), command(deal.Correct, by(alba)))
+	for name, c := range map[string]struct {
+		deal                   deal.Deal
+		alba, bora, cora, dora uint32
+	}{
+		"nobody yet":            {in(t, deal.Active), 0, 0, 0, 0},
+		"proposed":              {in(t, deal.Closing), 2, 0, 0, 0},
+		"refused":               {play(t, in(t, deal.Closing), command(deal.Refuse, by(cora))), 0, 0, 0, 0},
+		"won":                   {in(t, deal.Won), 2, 2, 2, 0},
+		"correction open":       {open, 3, 3, 2, 0},
+		"correction refused":    {play(t, open, command(deal.Refuse, by(dora))), 2, 2, 2, 0},
+		"correction replaced":   {play(t, open, command(deal.Correct, by(cora))), 2, 2, 4, 0},
+		"correction attested":   {play(t, open, command(deal.Attest, by(cora)), command(deal.Attest, by(dora))), 3, 3, 3, 3},
+		"of an import":          {imported, 2, 0, 0, 0},
+		"of an import, refused": {play(t, imported, command(deal.Refuse, by(bora))), 0, 0, 0, 0},
+		"merged with one open":  {play(t, open, command(deal.Merge, registrar)), 2, 2, 2, 0},
+		"void":                  {in(t, deal.Void), 2, 2, 2, 0},
+	} {
+		got := [4]uint32{c.deal.Attested(alba), c.deal.Attested(bora), c.deal.Attested(cora), c.deal.Attested(dora)}
+		if want := [4]uint32{c.alba, c.bora, c.cora, c.dora}; got != want {
+			t.Errorf("%s: they stand for %v; want %v", name, got, want)
+		}
+	}
 }
 
 // A word for figures that were refused must not count for others that come later.

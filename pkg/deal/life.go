@@ -69,7 +69,7 @@ var life = []Transition{
 	{Pending, Dispute, Registrar, Disputed, "with a reason"},
 	{Pending, Merge, Registrar, Void, "it repeats an earlier deal, with a reason"},
 
-	{Active, Edit, Registrant, Active, ""},
+	{Active, Edit, Registrant, Active, "the companies stay the same"},
 	{Active, Propose, AnyParty, Closing, "final value, shares and won_on; the proposer attests them"},
 	{Active, Withdraw, Registrant, Withdrawn, ""},
 	{Active, Lose, LeadParty, Lost, "with a reason"},

@@ -355,6 +355,9 @@ func (m *model) rewrite(c deal.Command) deal.EventType {
 		return ""
 	}
 	f.wonOn = m.now.wonOn
+	if m.status == deal.Active && !sameKeys(f.parties, m.now.parties) {
+		return ""
+	}
 	if m.now.equal(f) {
 		return deal.EventEdited
 	}

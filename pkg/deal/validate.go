@@ -116,7 +116,8 @@ func (e *Invalid) wonOn(base string, day, stands *calendar.Date, c Command) {
 	}
 }
 
-// sameCompanies refuses a proposal that takes a party in or leaves one out: whoever would leave could not attest it.
+// sameCompanies refuses terms that take a party in, which has accepted nothing, or leave one out, which could not attest
+// them: what all have accepted stays between them.
 func (e *Invalid) sameCompanies(before, after Terms) {
 	same := len(before.Parties) == len(after.Parties)
 	for _, p := range before.Parties {
@@ -124,6 +125,6 @@ func (e *Invalid) sameCompanies(before, after Terms) {
 		same = same && there
 	}
 	if !same {
-		e.Add("/parties", "names other companies than the deal has: change the parties with PATCH before you propose")
+		e.Add("/parties", "names other companies than have accepted the deal: withdraw it and register one that replaces it, or correct it once it is won")
 	}
 }

@@ -201,14 +201,23 @@ func TestWonOn_OfAnOldDealMayStayInACorrection(t *testing.T) {
 	wantFault(t, d, shares, "/won_on", "reaches 5 years back")
 }
 
-func TestPropose_KeepsTheCompanies(t *testing.T) {
+func TestActive_KeepsTheCompaniesThatHaveAccepted(t *testing.T) {
 	t.Parallel()
-	with, without, other := command(deal.Propose, by(alba)), command(deal.Propose, by(alba)), command(deal.Propose, by(alba))
-	withDora(with.Terms)
-	without.Terms = terms(&today, without.Terms.Parties[:2]...)
-	other.Terms.Parties[2].Company = dora
-	for _, c := range []deal.Command{with, without, other} {
-		wantFault(t, in(t, deal.Active), c, "/parties", "change the parties with PATCH before you propose")
+	for _, move := range []deal.Move{deal.Propose, deal.Edit} {
+		with, without, other := command(move, by(alba)), command(move, by(alba)), command(move, by(alba))
+		with.Terms, without.Terms, other.Terms = three(&today), three(&today), three(&today)
+		withDora(with.Terms)
+		without.Terms = terms(&today, without.Terms.Parties[:2]...)
+		other.Terms.Parties[2].Company = dora
+		for _, c := range []deal.Command{with, without, other} {
+			wantFault(t, in(t, deal.Active), c, "/parties", "register one that replaces it")
+		}
+		shares := command(move, by(alba))
+		shares.Terms = three(&today)
+		shares.Terms.Parties[0].ShareMinor, shares.Terms.Parties[1].ShareMinor = 150, 200
+		if e := must(t, in(t, deal.Active), shares); e.Deal.TermsVersion != 2 {
+			t.Errorf("%s of other shares leaves version %d; want 2", move, e.Deal.TermsVersion)
+		}
 	}
 }
 

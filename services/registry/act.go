@@ -19,6 +19,7 @@ import (
 // request is one command as it came in, before anything was looked up.
 type request struct {
 	caller roster.Principal
+	route  string
 	key    string // its Idempotency-Key; empty for PATCH, which If-Match makes safe to repeat
 	hash   []byte
 	// act is the registrar's act that concerns one association only; nil for every other request.
@@ -52,7 +53,23 @@ func (s *Service) change(
 	if !sees {
 		return onceMore(history, r)
 	}
-	if actor, err = r.speaker(actor, last); err != nil {
+	done, err := s.act(ctx, history, actor, revision, r, build)
+	if err != nil { // it may tell how the deal stands; a move that is made is an event in the log
+		if unrecorded := s.looked(ctx, r.route, last); unrecorded != nil {
+			return answer{}, unrecorded
+		}
+	}
+	return done, err
+}
+
+// act makes the move of one who sees the deal, which has this history.
+func (s *Service) act(
+	ctx context.Context, history []stream.Stored, actor deal.Actor, revision uint64, r request, build func(deal.Deal) (deal.Command, error),
+) (answer, error) {
+	last := history[len(history)-1]
+	id := last.Deal.ID
+	actor, err := r.speaker(actor, last)
+	if err != nil {
 		return answer{}, err
 	}
 	if done, found, err := replay(history, actor, r); found || err != nil {

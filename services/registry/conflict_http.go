@@ -75,11 +75,14 @@ type decided struct {
 	Body     Conflict
 }
 
-const conflictsRoute = "/v1/deals/{id}/conflicts"
+const (
+	conflictsRoute = dealRoute + "/conflicts"
+	decideRoute    = conflictsRoute + "/{other}/decide"
+)
 
 func (c *conflicts) routes(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, conflictsRoute, "list-conflicts", "List the deals that may be the same one, as far as you are in both", 0), c.list)
-	huma.Register(api, operation(http.MethodPost, conflictsRoute+"/{other}/decide", "decide-conflict", "Decide whether two deals are one (registrar)", http.StatusOK,
+	huma.Register(api, operation(http.MethodPost, decideRoute, "decide-conflict", "Decide whether two deals are one (registrar)", http.StatusOK,
 		http.StatusForbidden, http.StatusConflict), c.decide)
 }
 
@@ -145,10 +148,22 @@ func (c *conflicts) decide(ctx context.Context, in *decideInput) (*decided, erro
 
 func (c *conflicts) tryDecide(ctx context.Context, in *decideInput) (*decided, error) {
 	caller := httpapi.Caller(ctx)
-	by, f, err := c.flagOf(ctx, caller, in.ID, in.Other)
+	by, f, deals, err := c.flagOf(ctx, caller, in.ID, in.Other)
 	if err != nil {
 		return nil, err
 	}
+	d, err := c.decideOn(ctx, f, by, in)
+	if err != nil && !errors.Is(err, stream.ErrConflict) { // it may tell how the deals stand; a decision is a record itself
+		if unrecorded := c.s.looked(ctx, decideRoute, deals[:]...); unrecorded != nil {
+			return nil, unrecorded
+		}
+	}
+	return d, err
+}
+
+// decideOn decides the flag in the name of the association.
+func (c *conflicts) decideOn(ctx context.Context, f flag, by deal.ID, in *decideInput) (*decided, error) {
+	caller := httpapi.Caller(ctx)
 	hash, err := requestHash("decide", in.Body)
 	if err != nil {
 		return nil, err
@@ -177,25 +192,23 @@ func (c *conflicts) tryDecide(ctx context.Context, in *decideInput) (*decided, e
 	return c.carried(ctx, f, false), nil
 }
 
-// flagOf finds the flag for a registrar who may decide it, and the association in whose name.
-func (c *conflicts) flagOf(ctx context.Context, caller roster.Principal, id, other deal.ID) (deal.ID, flag, error) {
-	var lasts [2]stream.Stored
+// flagOf finds the flag and its deals for a registrar who may decide it, and the association in whose name.
+func (c *conflicts) flagOf(ctx context.Context, caller roster.Principal, id, other deal.ID) (by deal.ID, f flag, lasts [2]stream.Stored, err error) {
 	for i, d := range []deal.ID{id, other} {
-		var err error
 		if lasts[i], err = c.s.log.Last(ctx, d); err != nil {
-			return deal.ID{}, flag{}, err
+			return deal.ID{}, flag{}, lasts, err
 		}
 		if _, sees := actorOn(lasts[i], caller); !sees {
-			return deal.ID{}, flag{}, httpapi.NotFound()
+			return deal.ID{}, flag{}, lasts, httpapi.NotFound()
 		}
 	}
 	now := newConflict(lasts[0], lasts[1], c.s.cfg.Now())
-	f, err := c.get(ctx, id, other)
+	f, err = c.get(ctx, id, other)
 	switch {
 	case errors.Is(err, stream.ErrNoRecord), err == nil && !now.isSeenBy(caller):
-		return deal.ID{}, flag{}, httpapi.NotFound()
+		return deal.ID{}, flag{}, lasts, httpapi.NotFound()
 	case err != nil:
-		return deal.ID{}, flag{}, err
+		return deal.ID{}, flag{}, lasts, err
 	}
 	may := now.Associations
 	if caller.Role == roster.RoleOperator { // also of deals that no association has in common
@@ -203,9 +216,9 @@ func (c *conflicts) flagOf(ctx context.Context, caller roster.Principal, id, oth
 	}
 	i := slices.IndexFunc(may, caller.IsRegistrarOf)
 	if i < 0 {
-		return deal.ID{}, flag{}, httpapi.Forbidden("the registrar of an association that both deals belong to decides")
+		return deal.ID{}, flag{}, lasts, httpapi.Forbidden("the registrar of an association that both deals belong to decides")
 	}
-	return may[i], f, nil
+	return may[i], f, lasts, nil
 }
 
 // stays tells which of the two deals stands for both, and refuses when the other one cannot become void.

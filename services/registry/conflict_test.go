@@ -300,6 +300,15 @@ func TestConflict_FirstWonCountsUntilTheyAreFoundDistinct(t *testing.T) {
 	w.decide(w.registrar, e.ID, d.ID, "distinct", http.StatusOK, "Idempotency-Key", "another")
 	w.decide(w.registrar, e.ID, d.ID, "merged_into", http.StatusUnprocessableEntity)
 	w.decide(w.registrar, e.ID, d.ID, "merged_into", http.StatusConflict, "Idempotency-Key", "another")
+	refused := 0
+	for _, l := range w.looks(w.operator, "").Items {
+		if l.Route == decideRoute && slices.Equal(l.DealIDs, []deal.ID{e.ID, d.ID}) {
+			refused++
+		}
+	}
+	if refused != 2 {
+		t.Errorf("%d looks are recorded for two refused decisions", refused)
+	}
 	flags := w.flags(w.keys[w.b], d.ID)
 	if len(flags) != 1 || flags[0].State != ConflictDistinct || *flags[0].DecidedBy != w.association || flags[0].Reason != "the parties say so" {
 		t.Errorf("%+v", flags)

@@ -352,3 +352,35 @@ func TestRegistry_RegistrarExcludesADealFromItsOwnAssociation(t *testing.T) {
 		t.Errorf("%+v %v", last.Attributions, err)
 	}
 }
+
+func TestRefuse_TakesBackTheWordForTheRefusedFigures(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.won("k", yesterday())
+	shows := func(when string, d Deal, a, b uint32) {
+		t.Helper()
+		if d.Parties[0].AttestedTerms == nil || *d.Parties[0].AttestedTerms != a || d.Parties[1].AttestedTerms == nil || *d.Parties[1].AttestedTerms != b {
+			t.Errorf("%s: %+v; want %d and %d", when, d.Parties, a, b)
+		}
+	}
+	shows("won", d, 2, 2)
+	d = w.move(w.a, d, "correct", object{"won_on": "2026-02-27"}, http.StatusOK)
+	shows("with a correction open", d, 3, 2)
+	d = w.move(w.b, d, "refuse", object{"reason": "it was the other day"}, http.StatusOK)
+	shows("refused", d, 2, 2)
+	shows("read again", w.get(w.a, d.ID), 2, 2)
+}
+
+func TestEdit_TakesNoCompanyIntoAnActiveDeal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.move(w.b, w.register("k", registration(w.a, w.b)), "accept", object{}, http.StatusOK)
+	more := registration(w.a, w.b, w.c)
+	r := w.send(w.keys[w.a], http.MethodPatch, location(d.ID), object{"value": more["value"], "parties": more["parties"]}, "If-Match", httpapi.ETag(d.Revision))
+	if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.text, `"/parties"`) || !strings.Contains(r.text, "register one that replaces it") {
+		t.Errorf("%d %s", r.status, r.text)
+	}
+	if r := w.send(w.keys[w.c], http.MethodGet, location(d.ID), nil); r.status != http.StatusNotFound {
+		t.Errorf("who was named and refused sees the deal: %d", r.status)
+	}
+}

@@ -9,17 +9,19 @@ import (
 	"github.com/dealreg/dealreg/pkg/httpapi"
 )
 
+// dealRoute is the route of one deal.
+const dealRoute = "/v1/deals/{id}"
+
 // Routes registers the operations on deals.
 func (s *Service) Routes(api huma.API) {
-	const one = "/v1/deals/{id}"
 	huma.Register(api, operation(http.MethodPost, "/v1/deals", "register-deal", "Register a joint deal", http.StatusCreated,
 		http.StatusForbidden, http.StatusConflict), s.register)
 	list := operation(http.MethodGet, "/v1/deals", "list-deals", "List deals, the newest change first", 0, http.StatusNotFound)
 	list.Description = aboutList
 	huma.Register(api, list, s.list)
-	huma.Register(api, operation(http.MethodGet, one, "get-deal", "Read a deal", 0), s.get)
-	huma.Register(api, operation(http.MethodGet, one+"/events", "list-deal-events", "Read a deal's history", 0), s.events)
-	huma.Register(api, operation(http.MethodPatch, one, "edit-deal", "Change a deal's description, or its terms while it is pending or active", 0,
+	huma.Register(api, operation(http.MethodGet, dealRoute, "get-deal", "Read a deal", 0), s.get)
+	huma.Register(api, operation(http.MethodGet, dealRoute+"/events", "list-deal-events", "Read a deal's history", 0), s.events)
+	huma.Register(api, operation(http.MethodPatch, dealRoute, "edit-deal", "Change a deal's description, or its terms while it is pending or active", 0,
 		http.StatusConflict), s.patch)
 
 	onMove[Bare](api, s, deal.Accept, "Accept to be a party")
@@ -49,7 +51,7 @@ func onMove[B any, P interface {
 	*B
 	moveBody
 }](api huma.API, s *Service, m deal.Move, summary string) {
-	path := "/v1/deals/{id}/" + string(m)
+	path := dealRoute + "/" + string(m)
 	huma.Register(api, operation(http.MethodPost, path, string(m)+"-deal", summary, http.StatusOK, http.StatusConflict), move[B, P](s, m))
 }
 

@@ -77,6 +77,40 @@ func TestLooks_AreRecordedForRegistrarsAndTheOperatorOnly(t *testing.T) {
 	}
 }
 
+func TestLooks_AreRecordedForMovesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.register("k", registration(w.a, w.b))
+	_, stranger := w.reporting("EUR")
+	for i, c := range []struct {
+		key, method, path string
+		body              object
+		revision          uint64
+		status            int
+		recorded          string // the route; "" for no look
+	}{
+		{w.registrar, http.MethodPost, "/dispute", object{"reason": "?"}, 7, http.StatusPreconditionFailed, dealRoute + "/dispute"},
+		{w.registrar, http.MethodPost, "/settle", object{}, 1, http.StatusConflict, dealRoute + "/settle"},
+		{w.registrar, http.MethodPatch, "", object{"title": "Mine"}, 1, http.StatusConflict, dealRoute},
+		{w.operator, http.MethodPost, "/accept", object{}, 1, http.StatusConflict, dealRoute + "/accept"},
+		{w.keys[w.a], http.MethodPost, "/accept", object{}, 1, http.StatusConflict, ""},
+		{stranger, http.MethodPost, "/dispute", object{"reason": "?"}, 1, http.StatusNotFound, ""},
+		{w.registrar, http.MethodPost, "/dispute", object{"reason": "?"}, 1, http.StatusOK, ""}, // an event says so
+	} {
+		before := w.looks(w.operator, "").Items
+		r := w.send(c.key, c.method, location(d.ID)+c.path, c.body, "If-Match", httpapi.ETag(c.revision), "Idempotency-Key", fmt.Sprint(i))
+		if r.status != c.status {
+			t.Errorf("%s %s: %d instead of %d: %s", c.method, c.path, r.status, c.status, r.text)
+		}
+		switch looks := w.looks(w.operator, "").Items[len(before):]; {
+		case c.recorded == "" && len(looks) > 0:
+			t.Errorf("%s %s with status %d is recorded as %+v", c.method, c.path, c.status, looks)
+		case c.recorded != "" && (len(looks) != 1 || looks[0].Route != c.recorded || fmt.Sprint(looks[0].DealIDs) != fmt.Sprint([]deal.ID{d.ID})):
+			t.Errorf("%s %s is recorded as %+v", c.method, c.path, looks)
+		}
+	}
+}
+
 func TestLooks_AreReadByAuditorsOfTheAssociationPageByPage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

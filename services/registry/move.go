@@ -120,7 +120,7 @@ func move[B any, P interface {
 		if err != nil {
 			return nil, err
 		}
-		r := request{caller: httpapi.Caller(ctx), key: in.Key, hash: hash}
+		r := request{caller: httpapi.Caller(ctx), route: dealRoute + "/" + string(name), key: in.Key, hash: hash}
 		r.act, _ = any(&in.Body).(ofOneAssociation)
 		a, err := s.change(ctx, in.ID, revision, r,
 			func(d deal.Deal) (deal.Command, error) {
@@ -140,7 +140,7 @@ type DealPatch struct {
 	Description httpapi.Optional[string]         `json:"description,omitempty"`
 	ExpectedOn  httpapi.Optional[*calendar.Date] `json:"expected_on,omitempty"`
 	Value       *httpapi.Amount                  `json:"value,omitempty" doc:"Terms change while the deal is pending or active"`
-	Parties     []PartyInput                     `json:"parties,omitempty" minItems:"2" maxItems:"10"`
+	Parties     []PartyInput                     `json:"parties,omitempty" minItems:"2" maxItems:"10" doc:"All parties with their shares; the same companies once the deal is active"`
 }
 
 type patchInput struct {
@@ -156,7 +156,7 @@ func (s *Service) patch(ctx context.Context, in *patchInput) (*moved, error) {
 		return nil, err
 	}
 	b := in.Body
-	a, err := s.change(ctx, in.ID, revision, request{caller: httpapi.Caller(ctx)}, func(d deal.Deal) (deal.Command, error) {
+	a, err := s.change(ctx, in.ID, revision, request{caller: httpapi.Caller(ctx), route: dealRoute}, func(d deal.Deal) (deal.Command, error) {
 		details := d.Details
 		if b.Title != nil {
 			details.Title = *b.Title

@@ -29,7 +29,7 @@ func (s *Service) get(ctx context.Context, in *dealInput) (*httpapi.Tagged[Deal]
 	if !sees {
 		return nil, httpapi.NotFound()
 	}
-	if err := s.looked(ctx, "/v1/deals/{id}", last); err != nil {
+	if err := s.looked(ctx, dealRoute, last); err != nil {
 		return nil, err
 	}
 	return httpapi.WithTag(last.Deal.Revision, s.viewFor(last.Deal, actor)), nil
@@ -81,7 +81,7 @@ func (s *Service) events(ctx context.Context, in *dealInput) (*history, error) {
 	if _, sees := actorOn(all[len(all)-1], caller); !sees {
 		return nil, httpapi.NotFound()
 	}
-	if err := s.looked(ctx, "/v1/deals/{id}/events", all[len(all)-1]); err != nil {
+	if err := s.looked(ctx, dealRoute+"/events", all[len(all)-1]); err != nil {
 		return nil, err
 	}
 	result := &history{}

@@ -54,7 +54,7 @@ type Party struct {
 	Share         httpapi.Amount `json:"share"`
 	Member        bool           `json:"member" doc:"Whether it was a member of some association when it entered the deal"`
 	AcceptedAt    *time.Time     `json:"accepted_at"`
-	AttestedTerms *uint32        `json:"attested_terms" doc:"The terms version that it attested last"`
+	AttestedTerms *uint32        `json:"attested_terms" doc:"The terms version that it stands for: of the open correction once it attested that one, else of the terms that count"`
 }
 
 // Correction is a proposal of other terms for a won deal.
@@ -131,8 +131,8 @@ func viewParties(d deal.Deal, t deal.Terms) []Party {
 			CompanyID: p.Company, Role: p.Role, Member: said.Member, AcceptedAt: said.AcceptedAt,
 			Share: httpapi.AmountOf(money.Amount{Minor: p.ShareMinor, Currency: t.Value.Currency}),
 		}
-		if said.AttestedTerms != 0 {
-			parties[i].AttestedTerms = &said.AttestedTerms
+		if version := d.Attested(p.Company); version != 0 {
+			parties[i].AttestedTerms = &version
 		}
 	}
 	return parties
