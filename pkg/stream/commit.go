@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/dealreg/dealreg/pkg/deal"
@@ -38,9 +39,10 @@ type committer struct {
 
 // waiter is an event whose writer waits for its turn.
 type waiter struct {
-	ctx   context.Context //nolint:containedctx // the writer's own bounds the publish that another one begins for it
-	draft Draft
-	done  chan outcome // has room for the one that comes, also when nobody waits for it any more
+	ctx     context.Context //nolint:containedctx // the writer's own bounds the publish that another one begins for it
+	draft   *Draft
+	message *nats.Msg    // made by the writer: only a batch's way to the server is one behind the other
+	done    chan outcome // has room for the one that comes, also when nobody waits for it any more
 }
 
 type outcome struct {
@@ -50,11 +52,11 @@ type outcome struct {
 
 // append writes the event and gives its sequence once it is on the disk. After an error that is not the server's own it
 // may be in the log.
-func (c *committer) append(ctx context.Context, d Draft) (uint64, error) {
-	w := c.enter(ctx, d)
-	if w == nil {
+func (c *committer) append(ctx context.Context, d *Draft) (uint64, error) {
+	w := &waiter{ctx: ctx, draft: d, message: d.message(), done: make(chan outcome, 1)}
+	if c.enter(w) {
 		defer c.letOthers()
-		return c.log.publish(ctx, d)
+		return c.log.publish(ctx, w.message)
 	}
 	select {
 	case o := <-w.done:
@@ -65,17 +67,16 @@ func (c *committer) append(ctx context.Context, d Draft) (uint64, error) {
 	}
 }
 
-// enter gives a place in the queue, or nil to a writer who may publish at once and then calls letOthers.
-func (c *committer) enter(ctx context.Context, d Draft) *waiter {
+// enter tells whether the writer may publish at once, and then calls letOthers; else it has a place in the queue.
+func (c *committer) enter(w *waiter) (first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.busy {
-		c.busy = true
-		return nil
+	if c.busy {
+		c.waiting = append(c.waiting, w)
+		return false
 	}
-	w := &waiter{ctx: ctx, draft: d, done: make(chan outcome, 1)}
-	c.waiting = append(c.waiting, w)
-	return w
+	c.busy = true
+	return true
 }
 
 // letOthers lets those go on who came while a writer published.
@@ -119,11 +120,14 @@ func (c *committer) next() []*waiter {
 func (c *committer) write(round []*waiter) {
 	if len(round) >= groupFrom {
 		round = c.group(round)
+		for _, w := range round {
+			w.message = w.draft.message() // without the marks of the batch
+		}
 	}
 	var singles sync.WaitGroup
 	for _, w := range round {
 		singles.Go(func() {
-			sequence, err := c.log.publish(w.ctx, w.draft)
+			sequence, err := c.log.publish(w.ctx, w.message)
 			w.done <- outcome{sequence, err}
 		})
 	}
@@ -136,11 +140,11 @@ func (c *committer) write(round []*waiter) {
 func (c *committer) group(round []*waiter) (rest []*waiter) {
 	ctx, cancel := context.WithTimeout(context.Background(), groupWithin)
 	defer cancel()
-	last, err := c.log.publishBatch(ctx, drafts(round))
+	last, err := c.log.publishBatch(ctx, messages(round))
 	if isConflict(err) {
 		if current, overtaken := c.part(ctx, round); len(current) > 0 && len(overtaken) > 0 {
 			round, rest = current, overtaken
-			last, err = c.log.publishBatch(ctx, drafts(round))
+			last, err = c.log.publishBatch(ctx, messages(round))
 		}
 	}
 	if _, refused := errors.AsType[*jetstream.APIError](err); refused {
@@ -174,10 +178,10 @@ func (c *committer) part(ctx context.Context, round []*waiter) (current, overtak
 	return current, overtaken
 }
 
-func drafts(round []*waiter) []Draft {
-	result := make([]Draft, len(round))
+func messages(round []*waiter) []*nats.Msg {
+	result := make([]*nats.Msg, len(round))
 	for i, w := range round {
-		result[i] = w.draft
+		result[i] = w.message
 	}
 	return result
 }

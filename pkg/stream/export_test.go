@@ -1,10 +1,8 @@
 package stream
 
-import "context"
-
 // Hold keeps writers waiting until release, as a publish on its way does.
 func (l *Log) Hold() (release func()) {
-	l.commit.enter(context.Background(), Draft{})
+	l.commit.enter(&waiter{})
 	return l.commit.letOthers
 }
 

@@ -85,27 +85,31 @@ func NewDraft(e Event, before *Stored) (Draft, error) {
 	return d, err
 }
 
-func (d Draft) message() *nats.Msg {
-	e := d.Event
-	m := nats.NewMsg(Subject(e.Deal.ID))
-	m.Data = d.Payload
-	m.Header.Set("Nats-Expected-Last-Subject-Sequence", strconv.FormatUint(d.Behind, 10))
-	// CloudEvents 1.0, binary mode, as its NATS protocol binding names the headers.
-	m.Header.Set("ce-specversion", "1.0")
-	m.Header.Set("ce-id", e.ID())
-	m.Header.Set("ce-type", "dealreg.deal."+string(e.Type))
-	m.Header.Set("ce-source", "/registry")
-	m.Header.Set("ce-subject", e.Deal.ID.String())
-	m.Header.Set("ce-time", e.At.UTC().Format(time.RFC3339Nano))
-	m.Header.Set("Content-Type", "application/protobuf")
-	return m
+func (d *Draft) message() *nats.Msg {
+	e := &d.Event
+	id := e.Deal.ID.String()
+	return &nats.Msg{
+		Subject: Subject(e.Deal.ID),
+		Data:    d.Payload,
+		Header: nats.Header{
+			jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(d.Behind, 10)},
+			// CloudEvents 1.0, binary mode, as its NATS protocol binding names the headers.
+			"ce-specversion": {"1.0"},
+			"ce-id":          {e.ID()},
+			"ce-type":        {"dealreg.deal." + string(e.Type)},
+			"ce-source":      {"/registry"},
+			"ce-subject":     {id},
+			"ce-time":        {e.At.UTC().Format(time.RFC3339Nano)},
+			"Content-Type":   {"application/protobuf"},
+		},
+	}
 }
 
 // Append writes the event and returns its sequence once it is on the disk. Writers at the same time share syncs of the
 // disk, and each gets the outcome of its own event. Errors are ErrConflict and ErrUnknown. When a former try of the same
 // command did get through, that counts as success; to find it takes up to two seconds after ctx.
 func (l *Log) Append(ctx context.Context, d Draft) (uint64, error) {
-	sequence, err := l.commit.append(ctx, d)
+	sequence, err := l.commit.append(ctx, &d)
 	if err == nil {
 		return sequence, nil
 	}
@@ -122,11 +126,11 @@ func (l *Log) Append(ctx context.Context, d Draft) (uint64, error) {
 }
 
 // publish writes one event alone. After an error that is not the server's own it may be in the log.
-func (l *Log) publish(ctx context.Context, d Draft) (uint64, error) {
+func (l *Log) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	if err := connected(l.nc); err != nil {
 		return 0, err
 	}
-	ack, err := l.js.PublishMsg(ctx, d.message(), jetstream.WithExpectStream(DealsStream))
+	ack, err := l.js.PublishMsg(ctx, m, jetstream.WithExpectStream(DealsStream))
 	if err != nil {
 		return 0, err
 	}
@@ -165,7 +169,11 @@ func (l *Log) AppendBatch(ctx context.Context, drafts []Draft) error {
 	if len(drafts) == 0 {
 		return nil
 	}
-	_, err := l.publishBatch(ctx, drafts)
+	messages := make([]*nats.Msg, len(drafts))
+	for i := range drafts {
+		messages[i] = drafts[i].message()
+	}
+	_, err := l.publishBatch(ctx, messages)
 	switch {
 	case err == nil:
 		return nil
@@ -177,13 +185,9 @@ func (l *Log) AppendBatch(ctx context.Context, drafts []Draft) error {
 
 // publishBatch writes events of different deals, all or none, one behind the other, and gives the last one's sequence.
 // After an error that is not the server's own they may be in the log.
-func (l *Log) publishBatch(ctx context.Context, drafts []Draft) (last uint64, err error) {
+func (l *Log) publishBatch(ctx context.Context, messages []*nats.Msg) (last uint64, err error) {
 	if err := connected(l.nc); err != nil {
 		return 0, err
-	}
-	messages := make([]*nats.Msg, len(drafts))
-	for i, d := range drafts {
-		messages[i] = d.message()
 	}
 	// Without flow control only the commit waits, as long as ctx does; an answer to the first message has a time of its own.
 	ack, err := jetstreamext.PublishMsgBatch(ctx, l.js, messages, jetstreamext.BatchFlowControl{})
