@@ -97,7 +97,7 @@ func (s *Service) carry(ctx context.Context) error {
 	if err := s.cfg.Warehouse.Ready(ask); err != nil {
 		return err
 	}
-	s.cfg.Health.Report("webhook attempts", nil)
+	s.part("webhook attempts")(nil)
 	consumer, err := s.js.CreateOrUpdateConsumer(ask, stream.AttemptsStream, jetstream.ConsumerConfig{
 		Durable: "warehouse", AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: 2 * carriedAtOnce,
 	})

@@ -80,12 +80,13 @@ func (s *Service) widenAll(ctx context.Context, g *gate, source string) {
 			return
 		}
 		g.mu.Unlock()
-		_, err := s.changeCursor(s.working, gapKey(g.id, source), func(c cursor) (cursor, bool) {
+		e, _ := s.endpoints.get(g.id.String())
+		stored, err := s.changeCursor(s.working, gapKey(g.id, source), func(c cursor) (cursor, bool) {
 			c.Endpoint, c.Source = g.id, source
 			changed := false
 			for _, q := range messages {
 				if !c.covers(q.Sequence) && q.Sequence > c.Through {
-					c.gap, changed = c.extend(q.Sequence, q.Head), true
+					c.gap, changed = c.extend(q.Sequence, q.Head, e.Ordered), true
 				}
 			}
 			return c, changed
@@ -94,10 +95,15 @@ func (s *Service) widenAll(ctx context.Context, g *gate, source string) {
 			s.cfg.Log.Warn("gap not stored", zap.Stringer("endpoint_id", g.id), zap.Error(err))
 			continue
 		}
-		for _, q := range messages {
-			q.done()
-		}
 		s.startCursor(ctx, gapKey(g.id, source))
+		for _, q := range messages {
+			if stored.covers(q.Sequence) {
+				q.done()
+				continue
+			}
+			// Another process opened a gap behind it in the meantime.
+			s.work.Go(func() { s.route(ctx, q) })
+		}
 	}
 }
 
@@ -148,4 +154,25 @@ func (s *Service) scanCursors(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// startOrder lets the gaps of an endpoint that wants its events in order begin with what comes from now on.
+func (s *Service) startOrder(ctx context.Context, id deal.ID) error {
+	for _, src := range sources {
+		last, err := lastOf(ctx, s.js, src.stream)
+		if err != nil {
+			return err
+		}
+		_, err = s.changeCursor(ctx, gapKey(id, src.stream), func(c cursor) (cursor, bool) {
+			if c.open() {
+				return c, false
+			}
+			c.Endpoint, c.Source, c.gap = id, src.stream, gap{From: last, At: last, Through: last}
+			return c, true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

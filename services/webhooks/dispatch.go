@@ -60,7 +60,7 @@ func (s *Service) runLane(ctx context.Context, lane int) error {
 	if err != nil {
 		return fmt.Errorf("open lane %d: %w", lane, err)
 	}
-	s.cfg.Health.Report("webhooks lanes", nil)
+	s.part("webhooks lanes")(nil)
 	select {
 	case <-ctx.Done():
 		consuming.Drain() // gives back what it holds

@@ -62,17 +62,29 @@ func (s *Service) runFanout(ctx context.Context, src source) error {
 	return err
 }
 
-// claim takes the lease, waiting for one that another process holds to run out. A stream that was never fanned out
-// begins with what comes from now on.
+// beginHere makes the first checkpoint of each stream: what comes from now on is fanned out. It ends with errDone, before
+// anybody can make an endpoint.
+func (s *Service) beginHere(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	for _, src := range sources {
+		if s.checkpoints.has(src.stream) {
+			continue
+		}
+		last, err := lastOf(ctx, s.js, src.stream)
+		if err != nil {
+			return err
+		}
+		if _, err := s.checkpoints.put(ctx, src.stream, checkpoint{Sequence: last}, 0); err != nil && !errors.Is(err, errChanged) {
+			return err
+		}
+	}
+	return errDone
+}
+
+// claim takes the lease, waiting for one that another process holds to run out.
 func (f *fanout) claim(ctx context.Context) (bool, error) {
 	c, revision := f.s.checkpoints.get(f.source.stream)
-	if revision == 0 {
-		last, err := lastOf(ctx, f.s.js, f.source.stream)
-		if err != nil {
-			return false, err
-		}
-		c.Sequence = last
-	}
 	if now := f.s.cfg.Now(); c.Runner != "" && c.Runner != f.s.cfg.runner && now.Before(c.Until) {
 		return false, f.s.pause(ctx, min(c.Until.Sub(now), f.s.cfg.Lease/2))
 	}
@@ -122,7 +134,7 @@ func (f *fanout) read(ctx context.Context, to chan<- jetstream.Msg) error {
 		return fmt.Errorf("open a reader of %s: %w", f.source.stream, err)
 	}
 	defer messages.Stop()
-	f.s.cfg.Health.Report("webhooks "+f.source.stream, nil)
+	f.s.part("webhooks " + f.source.stream)(nil)
 	for delivered := uint64(1); ; delivered++ {
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {

@@ -21,14 +21,20 @@ func (g gap) open() bool { return g.At < g.Through }
 // covers tells whether the cursor delivers the event, or has.
 func (g gap) covers(sequence uint64) bool { return g.From < sequence && sequence <= g.Through }
 
-// extend takes the event into the gap, and all that lies between: up to head, the last event that there is known to be.
-func (g gap) extend(sequence, head uint64) gap {
+// extend takes an event behind the gap into it, and all that lies between: up to head, the last event that there is known
+// to be. A gap that is done begins anew right before the event. That of an ordered endpoint begins where the last one
+// ended, so that processes which take events in at the same time, in whatever order, leave none out.
+func (g gap) extend(sequence, head uint64, ordered bool) gap {
 	through := max(sequence, head)
 	if g.open() {
 		g.Through = max(g.Through, through)
 		return g
 	}
-	return gap{From: sequence - 1, At: sequence - 1, Through: through}
+	from := sequence - 1
+	if ordered && g.Through > 0 {
+		from = g.Through
+	}
+	return gap{From: from, At: from, Through: through}
 }
 
 // advance notes that everything up to the sequence is done.

@@ -34,7 +34,7 @@ func (m *model) take(q message, seen gap, full, ordered bool, head uint64) bool 
 		return true
 	case widen: // stored by comparing: whoever sees an old state looks again
 		if !m.gap.covers(q.sequence) && q.sequence > m.gap.Through {
-			m.set(m.gap.extend(q.sequence, head))
+			m.set(m.gap.extend(q.sequence, head, ordered))
 			return true
 		}
 		return m.gap.covers(q.sequence)
@@ -144,7 +144,7 @@ func TestGap_KeepsItsPromiseWhenItGrows(t *testing.T) {
 			if rapid.Bool().Draw(t, "advance") {
 				g = g.advance(uint64(rapid.IntRange(0, int(head)).Draw(t, "to")))
 			} else if sequence := uint64(rapid.IntRange(1, int(head)).Draw(t, "sequence")); sequence > g.Through {
-				g = g.extend(sequence, head)
+				g = g.extend(sequence, head, false)
 				if !g.covers(sequence) || !g.covers(head) && head > sequence {
 					t.Fatalf("%+v does not cover %d up to %d", g, sequence, head)
 				}

@@ -147,7 +147,7 @@ func some(id deal.ID) *deal.ID {
 
 // find gives an endpoint that the caller may manage. The error is a Problem.
 func (s *Service) find(ctx context.Context, id deal.ID) (endpoint, uint64, error) {
-	if !s.isLoaded() {
+	if !s.isOpen() {
 		return endpoint{}, 0, httpapi.Unavailable("the endpoints are still being read", nil)
 	}
 	e, revision := s.endpoints.get(id.String())
@@ -157,9 +157,9 @@ func (s *Service) find(ctx context.Context, id deal.ID) (endpoint, uint64, error
 	return e, revision, nil
 }
 
-func (s *Service) isLoaded() bool {
+func (s *Service) isOpen() bool {
 	select {
-	case <-s.endpoints.loaded:
+	case <-s.opened:
 		return true
 	default:
 		return false
@@ -198,7 +198,7 @@ func (s *Service) createEndpoint(ctx context.Context, in *struct{ Body newEndpoi
 	if err != nil {
 		return nil, err
 	}
-	if !s.isLoaded() {
+	if !s.isOpen() {
 		return nil, httpapi.Unavailable("the endpoints are still being read", nil)
 	}
 	e.ID, e.URL, e.EventTypes, e.Description = deal.ID(uuid.Must(uuid.NewV7())), in.Body.URL, in.Body.EventTypes, in.Body.Description
@@ -225,6 +225,11 @@ func (s *Service) createEndpoint(ctx context.Context, in *struct{ Body newEndpoi
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	if e.Ordered {
+		if err := s.startOrder(ctx, e.ID); err != nil {
+			return nil, away(err)
+		}
+	}
 	revision, err := s.endpoints.put(ctx, e.ID.String(), e, 0)
 	if err != nil {
 		return nil, away(err)
@@ -256,7 +261,7 @@ func (s *Service) listEndpoints(ctx context.Context, in *struct{ httpapi.Paging 
 	if err != nil {
 		return nil, err
 	}
-	if !s.isLoaded() {
+	if !s.isOpen() {
 		return nil, httpapi.Unavailable("the endpoints are still being read", nil)
 	}
 	caller := httpapi.Caller(ctx)
@@ -306,6 +311,11 @@ func (s *Service) patchEndpoint(ctx context.Context, in *struct {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	if e.Ordered && (in.Body.Ordered.Sent || in.Body.Enabled.Sent) {
+		if err := s.startOrder(ctx, in.ID); err != nil {
+			return nil, away(err)
+		}
+	}
 	if revision, err = s.endpoints.put(ctx, in.ID.String(), e, revision); err != nil {
 		return nil, away(err)
 	}

@@ -87,10 +87,14 @@ func (s *Service) enableEndpoint(ctx context.Context, in *EndpointPath) (*httpap
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	if e = e.enable(); true {
-		if revision, err = s.endpoints.put(ctx, in.ID.String(), e, revision); err != nil {
+	if e.Ordered && !e.Enabled {
+		if err := s.startOrder(ctx, in.ID); err != nil {
 			return nil, away(err)
 		}
+	}
+	e = e.enable()
+	if revision, err = s.endpoints.put(ctx, in.ID.String(), e, revision); err != nil {
+		return nil, away(err)
 	}
 	s.startAfresh(in.ID)
 	return httpapi.WithTag(revision, s.show(e)), nil

@@ -41,8 +41,13 @@ type Service struct {
 	listeners   *listeners
 	recorder    *recorder
 
+	opened chan struct{} // closed once endpoints can be made and seen
+
 	gatesMu sync.Mutex
 	gates   map[deal.ID]*gate
+
+	ailingMu sync.Mutex
+	ailing   map[string]bool // parts that fail now
 
 	// running ends when Run is told to stop; working outlives it by the time that exchanges get to end, and work counts
 	// what they run in.
@@ -78,7 +83,7 @@ func New(cfg Config) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		cfg: cfg, js: js, client: client, dealLog: dealLog, records: records, queue: stream.NewDeliveries(js), gates: map[deal.ID]*gate{},
+		cfg: cfg, js: js, client: client, dealLog: dealLog, records: records, queue: stream.NewDeliveries(js), gates: map[deal.ID]*gate{}, ailing: map[string]bool{}, opened: make(chan struct{}),
 		endpoints: newMirror[endpoint](js, endpointsBucket), cursors: newMirror[cursor](js, cursorsBucket),
 		checkpoints: newMirror[checkpoint](js, checkpointsBucket), failing: newMirror[failure](js, failingBucket),
 	}
@@ -126,10 +131,10 @@ func (s *Service) Run(ctx context.Context) error {
 	if s.forever(ctx, "webhooks", s.prepareOnce()) != nil { // ctx ended before anything was there
 		return nil
 	}
-	for _, follow := range []func(context.Context, func(error)){
-		s.endpoints.follow, s.cursors.follow, s.checkpoints.follow, s.failing.follow,
+	for bucket, follow := range map[string]func(context.Context, func(error)){
+		endpointsBucket: s.endpoints.follow, cursorsBucket: s.cursors.follow, checkpointsBucket: s.checkpoints.follow, failingBucket: s.failing.follow,
 	} {
-		followers.Go(func() { follow(following, s.part("webhooks")) })
+		followers.Go(func() { follow(following, s.part("webhooks "+bucket)) })
 	}
 	loaded := true
 	for _, c := range []chan struct{}{s.endpoints.loaded, s.cursors.loaded, s.checkpoints.loaded, s.failing.loaded} {
@@ -139,7 +144,8 @@ func (s *Service) Run(ctx context.Context) error {
 			loaded = false
 		}
 	}
-	if loaded {
+	if loaded && s.forever(ctx, "webhooks", s.beginHere) == nil {
+		close(s.opened)
 		s.cfg.Health.Report("webhooks", nil)
 		recorders.Go(func() { _ = s.recorder.run(recording) })
 		recorders.Go(func() { _ = s.forever(ctx, "webhook attempts", s.carry) })
@@ -174,9 +180,6 @@ func (s *Service) prepareOnce() func(context.Context) error {
 	return func(ctx context.Context) error {
 		within, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
-		if !s.cfg.NATS.IsConnected() {
-			return errors.New("no connection to NATS")
-		}
 		if err := stream.Ensure(within, s.js, max(1, s.cfg.Replicas)); err != nil {
 			return err
 		}
@@ -202,9 +205,12 @@ var errDone = errors.New("done")
 // reports failures and gives the error of ctx.
 func (s *Service) forever(ctx context.Context, part string, work func(context.Context) error) error {
 	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 5*time.Second
+	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 2*time.Second
 	for {
-		err := work(ctx)
+		err := errors.New("no connection to NATS")
+		if s.cfg.NATS.IsConnected() { // a request would wait for an answer that nobody gives
+			err = work(ctx)
+		}
 		switch {
 		case errors.Is(err, errDone):
 			return nil
@@ -221,14 +227,20 @@ func (s *Service) forever(ctx context.Context, part string, work func(context.Co
 	}
 }
 
-// part reports how a part is, nil when it is well.
+// part reports how a part is, nil when it is well. It logs the first failure, and that the part goes on.
 func (s *Service) part(part string) func(error) {
 	return func(err error) {
 		s.cfg.Health.Report(part, err)
-		if err == nil {
-			return
+		s.ailingMu.Lock()
+		before := s.ailing[part]
+		s.ailing[part] = err != nil
+		s.ailingMu.Unlock()
+		switch {
+		case err != nil && !before:
+			s.cfg.Log.Warn("interrupted, trying again", zap.String("part", part), zap.Error(err))
+		case err == nil && before:
+			s.cfg.Log.Info("goes on", zap.String("part", part))
 		}
-		s.cfg.Log.Warn("interrupted, trying again", zap.String("part", part), zap.Error(err))
 	}
 }
 

@@ -33,7 +33,10 @@ import (
 	"github.com/dealreg/dealreg/services/webhooks"
 )
 
-func TestMain(m *testing.M) { os.Exit(embeddedtest.Main(m)) }
+func TestMain(m *testing.M) {
+	runChildIfAsked()
+	os.Exit(embeddedtest.Main(m))
+}
 
 const patience = 60 * time.Second // a test that waits longer has failed
 
@@ -60,8 +63,17 @@ var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 // newWorld starts the service with a schedule of moments. change may be nil.
 func newWorld(t *testing.T, change func(*webhooks.Config)) *world {
 	t.Helper()
-	w := &world{t: t, server: rostertest.NewServer(t), house: warehousetest.New(t), callers: map[string]roster.Principal{}}
-	w.js = w.server.Connect()
+	server := rostertest.NewServer(t)
+	w := newWorldAt(t, server.Connect(), warehousetest.New(t), change)
+	w.server = server
+	w.start()
+	return w
+}
+
+// newWorldAt starts nothing.
+func newWorldAt(t *testing.T, js jetstream.JetStream, house *warehouse.Warehouse, change func(*webhooks.Config)) *world {
+	t.Helper()
+	w := &world{t: t, js: js, house: house, callers: map[string]roster.Principal{}}
 	var err error
 	if w.log, err = stream.NewLog(w.js.Conn()); err != nil {
 		t.Fatal(err)
@@ -82,12 +94,18 @@ func newWorld(t *testing.T, change func(*webhooks.Config)) *world {
 	if change != nil {
 		change(&w.cfg)
 	}
-	w.start()
 	return w
 }
 
-// start starts a service beside those that run.
-func (w *world) start() (stop func()) {
+// start starts a service beside those that run, and waits until it is ready.
+func (w *world) start() {
+	w.t.Helper()
+	w.begin()
+	w.until("ready", func() bool { return len(w.health.Failing()) == 0 })
+}
+
+// begin starts a service that may lack something.
+func (w *world) begin() {
 	w.t.Helper()
 	w.health = lifecycle.NewHealth()
 	cfg := w.cfg
@@ -112,7 +130,7 @@ func (w *world) start() (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
+	stop := sync.OnceFunc(func() {
 		web.Close()
 		cancel()
 		if err := <-done; err != nil {
@@ -121,14 +139,6 @@ func (w *world) start() (stop func()) {
 	})
 	w.stop = stop
 	w.t.Cleanup(stop)
-	w.ready()
-	return stop
-}
-
-// ready waits until the service is.
-func (w *world) ready() {
-	w.t.Helper()
-	w.until("ready", func() bool { return len(w.health.Failing()) == 0 })
 }
 
 // until waits for what nothing signals.

@@ -1,0 +1,233 @@
+package webhooks_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/services/webhooks"
+)
+
+// patient keeps trying for as long as a test may take.
+func patient(cfg *webhooks.Config) {
+	cfg.Schedule = slices.Repeat([]time.Duration{200 * time.Millisecond}, 300)
+}
+
+// breakable answers 503 while it is broken.
+func breakable(broken *atomic.Bool) func(http.ResponseWriter, *http.Request, []byte) {
+	return func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
+		if broken.Load() {
+			rw.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}
+}
+
+func TestGap_BringsAllThatAReceiverMissedWithoutABurstAboveItsRate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, patient)
+	company, key := w.companyAdmin()
+	var broken atomic.Bool
+	broken.Store(true)
+	rc := newReceiver(t, breakable(&broken))
+	const perSecond = 200
+	id, _ := w.endpoint(key, rc.URL, object{"rate_per_second": perSecond})
+	events := w.happen(600, company)
+	w.until("behind", func() bool {
+		return w.must(200, key, "GET", endpoints+"/"+id, nil)["behind"].(float64) > 500
+	})
+	broken.Store(false)
+	rc.await(t, events...)
+	rc.once(t, events...)
+	got := rc.all()
+	for i := range got {
+		// What is in one second may come a moment late, all of it together: allow for a tenth more.
+		if j := i + perSecond + perSecond/10 + perSecond/10; j < len(got) && got[j].at.Sub(got[i].at) < time.Second {
+			t.Fatalf("%d webhooks within %v", j-i, got[j].at.Sub(got[i].at))
+		}
+	}
+	if behind := w.must(200, key, "GET", endpoints+"/"+id, nil)["behind"]; behind != 0. {
+		w.until("no more behind", func() bool { return w.must(200, key, "GET", endpoints+"/"+id, nil)["behind"] == 0. })
+	}
+	more := w.happen(20, company)
+	rc.await(t, more...)
+	rc.once(t, append(events, more...)...)
+}
+
+func TestOrdered_KeepsTheOrderOfTheLogWhateverFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, patient)
+	company, key := w.companyAdmin()
+	var n atomic.Int32
+	rc := newReceiver(t, func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
+		if n.Add(1)%7 == 0 {
+			rw.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	w.endpoint(key, rc.URL, object{"ordered": true})
+	var events []string
+	for range 10 {
+		events = append(events, w.happen(9, company)...)
+	}
+	rc.await(t, events...)
+	rc.once(t, events...)
+	for i, got := range rc.all() {
+		if got.id != events[i] {
+			t.Fatalf("event %d came as number %d", slices.Index(events, got.id), i)
+		}
+	}
+}
+
+func TestLanes_AreNotHeldByEndpointsThatNeverAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(cfg *webhooks.Config) { patient(cfg); cfg.Deadline = 20 * time.Second })
+	company, key := w.companyAdmin()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	dead := newReceiver(t, func(_ http.ResponseWriter, r *http.Request, _ []byte) {
+		select {
+		case <-ctx.Done():
+		case <-r.Context().Done():
+		}
+	})
+	t.Cleanup(cancel)
+	good := newReceiver(t, nil)
+	healthy, _ := w.endpoint(key, good.URL, nil)
+	lane := func(id string) int {
+		parsed, err := deal.ParseID(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stream.Lane(parsed)
+	}
+	for shares := 0; shares < 2; { // its lane with two that are dead
+		id, _ := w.endpoint(key, dead.URL, nil)
+		if lane(id) == lane(healthy) {
+			shares++
+			continue
+		}
+		w.must(204, key, "DELETE", endpoints+"/"+id, nil)
+	}
+	events := w.happen(200, company)
+	good.await(t, events...) // long before the deadline of the dead
+	good.once(t, events...)
+}
+
+func TestDispatchers_ShareTheWorkAndLoseNothingWhenOneStops(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, patient)
+	first := w.stop
+	w.start()
+	company, key := w.companyAdmin()
+	var receivers []*receiver
+	for i := range 6 {
+		rc := newReceiver(t, nil)
+		w.endpoint(key, rc.URL, object{"ordered": i%2 == 0})
+		receivers = append(receivers, rc)
+	}
+	var events []string
+	for i := range 20 {
+		events = append(events, w.happen(20, company)...)
+		if i == 10 {
+			first()
+		}
+	}
+	for _, rc := range receivers {
+		rc.await(t, events...)
+	}
+}
+
+func TestDispatcher_GoesOnWhenTheBrokerComesBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, patient)
+	company, key := w.companyAdmin()
+	rc, inOrder := newReceiver(t, nil), newReceiver(t, nil)
+	w.endpoint(key, rc.URL, nil)
+	w.endpoint(key, inOrder.URL, object{"ordered": true})
+	events := w.happen(300, company)
+	w.server.Stop()
+	w.server.Start()
+	w.until("the log", func() bool {
+		_, err := w.log.LastSequence(t.Context())
+		return err == nil
+	})
+	events = append(events, w.happen(50, company)...)
+	rc.await(t, events...)
+	inOrder.await(t, events...)
+}
+
+func TestReplay_SendsEventsAgainByTimeAndFromAnEventOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	company, key := w.companyAdmin()
+	stranger, _ := w.companyAdmin()
+	rc, earlier := newReceiver(t, nil), newReceiver(t, nil)
+	w.endpoint(key, earlier.URL, nil)
+	before := w.happen(3, company)
+	w.happen(2, stranger)
+	between := now()
+	after := w.happen(4, company)
+	earlier.await(t, after...)
+	id, _ := w.endpoint(key, rc.URL, nil)
+	run := func(body object) object {
+		t.Helper()
+		started := w.must(202, key, "POST", endpoints+"/"+id+"/replay", body)
+		path := fmt.Sprintf("%s/%s/replays/%s", endpoints, id, started["id"])
+		var done object
+		w.until("replayed", func() bool {
+			done = w.must(200, key, "GET", path, nil)
+			return done["state"] == "done"
+		})
+		return done
+	}
+	if done := run(object{"since": between}); done["delivered"] != 4. || done["failed"] != 0. || done["progress"] != 1. {
+		t.Errorf("by time: %v", done)
+	}
+	rc.once(t, after...)
+	if done := run(object{"from_event": before[1], "rate_per_second": 1000}); done["delivered"] != 6. {
+		t.Errorf("from an event: %v", done)
+	}
+	rc.await(t, before[1], before[2])
+	if rc.times(before[0]) != 0 || rc.times(after[3]) != 2 {
+		t.Error("not from the event on")
+	}
+	if done := run(object{"since": between.Add(-time.Hour), "until": between}); done["delivered"] != 3. {
+		t.Errorf("until a time: %v", done)
+	}
+	of := w.happen(1, stranger)[0]
+	for name, body := range map[string]object{
+		"nothing": {}, "two": {"since": between, "from_event": before[0]}, "until alone": {"until": between},
+		"of another": {"from_event": of}, "of nobody": {"from_event": newID().String() + ":1"}, "no id": {"from_event": "x"},
+	} {
+		if status, answer, _ := w.do(key, "POST", endpoints+"/"+id+"/replay", body); status != 422 {
+			t.Errorf("%s: %d %v", name, status, answer)
+		}
+	}
+}
+
+func TestReplay_RecoversWhatFailed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	company, key := w.companyAdmin()
+	var broken atomic.Bool
+	rc := newReceiver(t, breakable(&broken))
+	id, _ := w.endpoint(key, rc.URL, nil)
+	fine := w.happen(3, company)
+	rc.await(t, fine...)
+	broken.Store(true)
+	since := now()
+	failed := w.happen(4, company)
+	w.attempts(key, id, "outcome=failed", func(a []object) bool { return len(a) == 4 })
+	broken.Store(false)
+	started := w.must(202, key, "POST", endpoints+"/"+id+"/replay", object{"failed_since": since})
+	rc.await(t, failed...)
+	w.until("done", func() bool {
+		done := w.must(200, key, "GET", fmt.Sprintf("%s/%s/replays/%s", endpoints, id, started["id"]), nil)
+		return done["state"] == "done" && done["delivered"] == 4.
+	})
+	rc.once(t, append(fine, failed...)...)
+}

@@ -1,0 +1,203 @@
+package webhooks_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/embedded"
+	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
+	"github.com/dealreg/dealreg/pkg/webhook"
+	"github.com/dealreg/dealreg/services/webhooks"
+)
+
+// What the child process reads: the folder and the port of its broker, and the warehouse.
+const (
+	childDir  = "DEALREG_TEST_WEBHOOKS_DIR"
+	childPort = "DEALREG_TEST_WEBHOOKS_PORT"
+	childDSN  = "DEALREG_TEST_WEBHOOKS_DSN"
+)
+
+// runChildIfAsked runs a broker with the dispatcher until the process is killed.
+func runChildIfAsked() {
+	dir := os.Getenv(childDir)
+	if dir == "" {
+		return
+	}
+	fail := func(err error) {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "child:", err)
+			os.Exit(1)
+		}
+	}
+	port, err := strconv.Atoi(os.Getenv(childPort))
+	fail(err)
+	broker, err := embedded.StartNATS(embedded.NATSConfig{Dir: dir, Port: port})
+	fail(err)
+	nc, err := broker.Connect()
+	fail(err)
+	house, err := warehouse.Open(warehouse.Config{DSN: os.Getenv(childDSN)})
+	fail(err)
+	cfg, err := childConfig(nc, house)
+	fail(err)
+	s, err := webhooks.New(cfg)
+	fail(err)
+	fail(s.Run(context.Background()))
+}
+
+func childConfig(nc *nats.Conn, house *warehouse.Warehouse) (webhooks.Config, error) {
+	key, err := webhook.NewSealingKey([]byte("0123456789abcdef0123456789abcdef"))
+	cfg := webhooks.Config{
+		NATS: nc, Warehouse: house, Key: key, Guard: webhook.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowHTTP: true},
+		AckWait: 2 * time.Second, Lease: 500 * time.Millisecond, Deadline: time.Second, ProbeFirst: 50 * time.Millisecond, ProbeMost: 200 * time.Millisecond,
+	}
+	patient(&cfg)
+	return cfg, err
+}
+
+// TestKilled_AtAnyMomentEveryEventArrives kills the broker and the dispatcher together while events come and go out.
+func TestKilled_AtAnyMomentEveryEventArrives(t *testing.T) {
+	t.Parallel()
+	dsn := warehousetest.DSN(t)
+	house := warehousetest.Open(t, dsn)
+	if err := house.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	port, err := embedded.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	var child *exec.Cmd
+	kill := func() {
+		_ = child.Process.Kill()
+		_ = child.Wait()
+	}
+	start := func() {
+		child = exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), childDir+"="+dir, childPort+"="+strconv.Itoa(port), childDSN+"="+dsn)
+		child.Stderr = os.Stderr
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start()
+	t.Cleanup(func() { kill() })
+
+	nc, err := nats.Connect("nats://127.0.0.1:"+strconv.Itoa(port), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorldAt(t, js, house, patient)
+	w.start()
+	company, key := w.companyAdmin()
+	plain, inOrder, slow := newReceiver(t, nil), newReceiver(t, nil), newReceiver(t, nil)
+	w.endpoint(key, plain.URL, nil)
+	w.endpoint(key, inOrder.URL, object{"ordered": true})
+	w.endpoint(key, slow.URL, object{"rate_per_second": 100})
+	w.stop()
+	const rounds, perRound = 6, 60
+	var events []string
+	for round := range rounds {
+		killed := make(chan struct{})
+		go func() {
+			defer close(killed)
+			time.Sleep(time.Duration(200+rand.IntN(1200)) * time.Millisecond) //nolint:forbidigo // the moment is by chance
+			if round < rounds-1 {
+				kill()
+				start()
+			}
+		}()
+		for range perRound {
+			events = append(events, w.insist(company))
+		}
+		<-killed
+	}
+	plain.await(t, events...)
+	inOrder.await(t, events...)
+	slow.await(t, events...)
+	for name, rc := range map[string]*receiver{"plain": plain, "ordered": inOrder, "slow": slow} {
+		twice := len(rc.all()) - len(events)
+		t.Logf("%s: %d of %d events came again", name, twice, len(events))
+		if twice > len(events)/2 {
+			t.Errorf("%s: %d of %d events came again: more than a kill explains", name, twice, len(events))
+		}
+	}
+	seen, next := map[string]bool{}, 0
+	for _, got := range inOrder.all() { // the first time that each comes is in order
+		if !seen[got.id] {
+			if got.id != events[next] {
+				t.Fatalf("event %s came before %s", got.id, events[next])
+			}
+			seen[got.id] = true
+			next++
+		}
+	}
+}
+
+// insist writes one event until the log says that it has it.
+func (w *world) insist(company deal.ID) string {
+	w.t.Helper()
+	e := stream.Event{Audience: stream.Audience{Companies: []deal.ID{company}}, Event: deal.Event{
+		Type: deal.EventRegistered, At: now().UTC(), Deal: deal.Deal{ID: newID(), Revision: 1, Status: deal.Pending, TermsVersion: 1},
+	}}
+	d, err := stream.NewDraft(e, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.until("event written", func() bool {
+		ctx, cancel := context.WithTimeout(w.t.Context(), time.Second)
+		defer cancel()
+		_, err := w.log.Append(ctx, d)
+		return err == nil
+	})
+	return e.ID()
+}
+
+func TestAttempts_AreKeptWhileTheWarehouseIsAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.stop()
+	away, err := warehouse.Open(warehouse.Config{DSN: "clickhouse://127.0.0.1:9/nowhere"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = away.Close() })
+	there := w.cfg.Warehouse
+	w.cfg.Warehouse = away
+	company, key := w.companyAdmin()
+	rc := newReceiver(t, nil)
+	w.begin()
+	var id string
+	w.until("endpoint made", func() bool {
+		status, made, _ := w.do(key, "POST", endpoints, object{"url": rc.URL, "event_types": []string{"*"}})
+		id, _ = made["id"].(string)
+		return status == 201
+	})
+	events := w.happen(20, company)
+	rc.await(t, events...)
+	if status, answer, _ := w.do(key, "GET", endpoints+"/"+id+"/attempts", nil); status != 503 {
+		t.Errorf("attempts without a warehouse: %d %v", status, answer)
+	}
+	w.stop()
+	w.cfg.Warehouse = there
+	w.start()
+	w.attempts(key, id, "outcome=delivered", func(a []object) bool { return len(a) == 20 })
+}
