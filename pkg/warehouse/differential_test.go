@@ -2,12 +2,12 @@ package warehouse
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -36,8 +36,8 @@ func compareWithReference(t interface{ Fatalf(string, ...any) }, b *Batch, paylo
 		t.Fatalf("%v", err)
 	}
 	rows := b.rows()
-	if diff := cmp.Diff(want, rows[before], cmpopts.EquateEmpty()); diff != "" {
-		t.Fatalf("-reference +got, of %x:\n%s", payload, diff)
+	if !reflect.DeepEqual(want, rows[before]) { // many times faster than the difference
+		t.Fatalf("-reference +got, of %x:\n%s", payload, cmp.Diff(want, rows[before]))
 	}
 	if (want.Poison != "") != (b.Poisoned() > 0) && before == 0 {
 		t.Fatalf("%d poisoned", b.Poisoned())

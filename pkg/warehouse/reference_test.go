@@ -37,7 +37,7 @@ func (b *Batch) rows() []row {
 		if i > 0 {
 			from = c.ends[i-1]
 		}
-		return slices.Clone(c.values[from:c.ends[i]])
+		return append([]uuid.UUID(nil), c.values[from:c.ends[i]]...) // nil for none, as in the reference
 	}
 	result := make([]row, b.Len())
 	company, entry := 0, 0

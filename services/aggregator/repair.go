@@ -8,8 +8,8 @@ import (
 	"github.com/dealreg/dealreg/pkg/warehouse"
 )
 
-// repairAtOnce bounds how many poison events are in memory at once.
-const repairAtOnce = 500
+// repairAtOnce bounds how many poison events are in memory at once; each may be as large as a message, 1 MiB.
+const repairAtOnce = 100
 
 // repair reads every event again that was poison to the code of before. What this code understands takes the place of the
 // poison row, in a higher version; its bytes lie in that row.
