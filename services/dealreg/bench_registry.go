@@ -72,12 +72,14 @@ func startBenchRegistry(ctx context.Context, engines *benchEngines, log *zap.Log
 	if err := r.fill(ctx, store, people, pepper); err != nil {
 		return nil, errors.Join(err, r.stop())
 	}
-	select {
-	case <-s.Opened():
-		return r, nil
-	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), r.stop())
+	for _, ready := range []<-chan struct{}{people.Loaded(), s.Opened()} {
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), r.stop())
+		}
 	}
+	return r, nil
 }
 
 func (r *benchRegistry) stop() error {
