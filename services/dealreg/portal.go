@@ -27,8 +27,12 @@ func (a *assembly) newPortal() (*portal.Service, error) {
 		}
 		transport = http.DefaultTransport
 	}
+	openID, err := a.openID()
+	if err != nil {
+		return nil, err
+	}
 	return portal.New(portal.Config{
-		API: api.New(base, transport), JetStream: a.js, Replicas: a.Replicas, SecureCookies: a.SecureCookies,
+		OpenID: openID, API: api.New(base, transport), JetStream: a.js, Replicas: a.Replicas, SecureCookies: a.SecureCookies,
 		Now: time.Now, Log: a.log, Health: a.health,
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/dealreg/dealreg/pkg/oidclogin"
 	"github.com/dealreg/dealreg/services/portal/api"
 )
 
@@ -24,6 +25,7 @@ type Config struct {
 	// SecureCookies says that people reach the portal by TLS, itself or a proxy before it: then browsers send the
 	// session back by TLS only.
 	SecureCookies bool
+	OpenID        *oidclogin.Provider // people may sign in with it; nil for none
 	Now           func() time.Time
 	Health        Health      // hears of portal; nil for none
 	Log           *zap.Logger // nil for none

@@ -48,7 +48,7 @@ func (v *visit) membersPage(b *body) error {
 		slices.SortFunc(m.TakingPart, func(a, b partaker) int { return byName(a.Named, b.Named) })
 		slices.SortFunc(m.Others, byName)
 		m.Of = len(m.TakingPart) + len(m.Others)
-		b.Members = &Members{TakingPart: len(m.TakingPart), Of: m.Of}
+		b.Members = &Members{TakingPart: new(len(m.TakingPart)), Of: m.Of}
 	}
 	b.Page = m
 	return v.show("members", v.speech.text("members.title", "year", b.Name()), b)

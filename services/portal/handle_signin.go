@@ -13,9 +13,11 @@ import (
 
 // signInForm is what the sign-in page shows.
 type signInForm struct {
-	Next    string
-	Refused bool   // the last try failed
-	Link    string // the token of a sign-in link; empty for the form that asks for a key
+	Next       string
+	Refused    bool   // the last try failed
+	Link       string // the token of a sign-in link; empty for the form that asks for a key
+	ByProvider bool   // the last try was with the OpenID provider
+	OpenID     string // the address that leads to it; empty where there is none
 }
 
 func (s *Service) signInPage(v *visit) error {
@@ -34,6 +36,9 @@ func (s *Service) linkPage(v *visit) error {
 }
 
 func (v *visit) signInForm(status int, form signInForm) {
+	if v.s.cfg.OpenID != nil {
+		form.OpenID = "/sign-in/openid?" + url.Values{"next": {form.Next}}.Encode()
+	}
 	v.w.Header().Set("Referrer-Policy", "no-referrer") // the address may hold a link's token
 	v.render(status, "signin", v.speech.text("signin.title"), nil, form)
 }

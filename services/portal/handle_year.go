@@ -270,15 +270,22 @@ func (v *visit) monthsChart(y *Year) any {
 		s.Values, s.Texts = append(s.Values, &c.Amount), append(s.Texts, v.speech.money(c.Amount, y.Currency))
 	}
 	var months, initials []string
+	var hidden []bool
 	for i := range y.Months {
 		m := &y.Months[i]
 		name := v.speech.shortMonth(m.Month)
 		months, initials = append(months, name), append(initials, string([]rune(name)[:1]))
+		hidden = append(hidden, m.Cell.Hidden)
 		fill(&before, m.Before)
 		fill(&now, &m.Cell)
 	}
+	shown := []series{now}
+	if y.MonthsBefore() {
+		shown = []series{before, now}
+	}
 	return map[string]any{
+		"hidden": hidden, "hiddenText": v.speech.text("cell.hidden.short"),
 		"description": v.speech.text("months.description", "year", y.Name(), "before", y.NameBefore(), "currency", y.Currency),
-		"language":    v.speech.Code, "months": months, "initials": initials, "series": []series{before, now},
+		"language":    v.speech.Code, "months": months, "initials": initials, "series": shown,
 	}
 }

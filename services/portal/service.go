@@ -115,6 +115,8 @@ func (s *Service) Routes(mux Mux) {
 	open := map[string]page{
 		"GET /sign-in":          s.signInPage,
 		"POST /sign-in":         s.signIn,
+		"GET /sign-in/openid":   s.signInByOpenID,
+		"GET " + openIDCallback: s.openIDBack,
 		"GET /sign-in/{token}":  s.linkPage,
 		"POST /sign-in/{token}": s.signInByLink,
 	}

@@ -64,8 +64,11 @@ type Pair struct {
 	Cell api.Cell
 }
 
-// Members says how many took part. Of is 0 where it is not known.
-type Members struct{ TakingPart, Of int }
+// Members says how many took part, of how many. TakingPart is nil where it is hidden, Of 0 where it is not known.
+type Members struct {
+	TakingPart *int
+	Of         int
+}
 
 // Changes are since an earlier release.
 type Changes struct {
@@ -172,6 +175,16 @@ func (y *Year) Unconverted() int64 {
 		return 0
 	}
 	return *y.Missing
+}
+
+// MonthsBefore tells whether the months of the year before are known.
+func (y *Year) MonthsBefore() bool {
+	return slices.ContainsFunc(y.Months, func(m Month) bool { return m.Before != nil })
+}
+
+// ChaptersBefore tells whether the chapters of the year before are known.
+func (y *Year) ChaptersBefore() bool {
+	return slices.ContainsFunc(y.Chapters, func(r Row) bool { return r.Before != nil })
 }
 
 // Begun tells whether a month had begun when the figures were made: before, it is no month without deals.

@@ -73,7 +73,7 @@ func (v *visit) liveYear(a api.Association, year int) (*Year, error) {
 		}
 	}
 	y.sort()
-	y.Members = &Members{TakingPart: len(membersOf(y.Pairs))}
+	y.Members = &Members{TakingPart: new(len(membersOf(y.Pairs)))}
 	return y, nil
 }
 

@@ -48,7 +48,26 @@ func (v *visit) releasedYear(a api.Association, year, release int) (*Year, error
 		}
 	}
 	y.sort()
-	return y, nil
+	return y, v.chaptersBefore(y, st)
+}
+
+// chaptersBefore adds the chapters of the release that the statement compares itself with.
+func (v *visit) chaptersBefore(y *Year, st api.Statement) error {
+	if st.PreviousYear == nil || len(y.Chapters) == 0 {
+		return nil
+	}
+	earlier, err := v.api.Statement(v.ctx, y.Association.ID, st.PreviousYear.Year, st.PreviousYear.Release)
+	if err != nil {
+		return err
+	}
+	for i := range y.Chapters {
+		for _, c := range earlier.Chapters {
+			if c.Chapter.ID == y.Chapters[i].ID {
+				y.Chapters[i].Before = &c.Cell
+			}
+		}
+	}
+	return nil
 }
 
 // monthOfYear is the 03 of 2026-03.

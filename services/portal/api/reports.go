@@ -98,8 +98,8 @@ type Statement struct {
 	Pairs      []PairCell    `json:"pairs"`
 	OtherPairs *Cell         `json:"other_pairs"`
 	Members    *struct {
-		TakingPart int `json:"taking_part"`
-		Of         int `json:"of"`
+		TakingPart *int `json:"taking_part"` // nil when hidden
+		Of         int  `json:"of"`
 	} `json:"members"`
 	Coverage struct {
 		UnconvertedDeals  *int64 `json:"unconverted_deals"`

@@ -15,7 +15,14 @@ export function months(data, width) {
       data: narrow ? data.initials : data.months,
       axisTick: { show: false },
       axisLine: { lineStyle: { color: rule } },
-      axisLabel: { color: quiet, fontSize: 12, interval: 0 },
+      axisLabel: {
+        color: quiet,
+        fontSize: 12,
+        interval: 0,
+        // A month without a bar is hidden or empty: say which.
+        formatter: (name, i) => (data.hidden[i] ? `${name}\n{hidden|${narrow ? "×" : data.hiddenText}}` : name),
+        rich: { hidden: { color: quiet, fontSize: 10, fontStyle: "italic", lineHeight: 14 } },
+      },
     },
     yAxis: {
       type: "value",
@@ -27,7 +34,7 @@ export function months(data, width) {
       type: "bar",
       name: series.name,
       data: series.values.map((value) => (value === null ? "-" : Number(value))),
-      itemStyle: { color: i === 0 ? before : accent, borderRadius: [2, 2, 0, 0] },
+      itemStyle: { color: i < data.series.length - 1 ? before : accent, borderRadius: [2, 2, 0, 0] },
       barGap: "8%",
       barCategoryGap: narrow ? "24%" : "34%",
       emphasis: { disabled: true },

@@ -1,0 +1,130 @@
+package portal
+
+import (
+	"fmt"
+	"math/big"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/services/portal/api"
+)
+
+func shown(amount string) api.Cell { return api.Cell{Amount: amount, Deals: 1} }
+
+func theYear(today string) *Year {
+	day, err := calendar.ParseDate(today)
+	if err != nil {
+		panic(err)
+	}
+	y := &Year{Year: 2026, Today: day, Total: shown("600"), Previous: new(shown("1200"))}
+	y.Association.YearStartsIn = 1
+	for m := range 12 {
+		y.Months = append(y.Months, Month{Month: fmt.Sprintf("2026-%02d", m+1), Cell: shown("50"), Before: new(shown("100"))})
+	}
+	return y
+}
+
+func TestGrowth_ComparesWholeYearsOrTheMonthsThatHaveEnded(t *testing.T) {
+	t.Parallel()
+	hidden := theYear("2026-03-31")
+	hidden.Months[1].Cell = api.Cell{Hidden: true}
+	unknown := theYear("2027-01-01")
+	unknown.Previous = nil
+	nothing := theYear("2027-01-01")
+	nothing.Previous = new(shown("0.00"))
+	for name, c := range map[string]struct {
+		year    *Year
+		through string
+		now     string
+		none    bool
+	}{
+		"after its end":          {year: theYear("2027-01-01"), now: "600"},
+		"on its last day":        {year: theYear("2026-12-31"), through: "2026-11", now: "550"},
+		"in March":               {year: theYear("2026-03-31"), through: "2026-02", now: "100"},
+		"in January":             {year: theYear("2026-01-31"), none: true},
+		"a month is hidden":      {year: hidden, none: true},
+		"nothing known before":   {year: unknown, none: true},
+		"nothing was won before": {year: nothing, none: true},
+	} {
+		g := c.year.Growth()
+		if c.none {
+			if g != nil {
+				t.Errorf("%s: %+v", name, g)
+			}
+			continue
+		}
+		if g == nil || g.Through != c.through || g.Now != c.now || g.Change.Cmp(big.NewRat(-1, 2)) != 0 {
+			t.Errorf("%s: %+v", name, g)
+		}
+	}
+}
+
+// drawPairs makes pairs of up to 40 members; some are hidden.
+func drawPairs(t *rapid.T) []Pair {
+	members := rapid.IntRange(2, 40).Draw(t, "members")
+	member := func(i int) api.Named { return api.Named{ID: deal.ID{byte(i + 1)}, Name: fmt.Sprintf("M%d", i)} }
+	var pairs []Pair
+	for i := range members {
+		for j := range i {
+			if rapid.IntRange(0, 3).Draw(t, "won") > 0 {
+				continue
+			}
+			cell := shown(fmt.Sprintf("%d.%02d", rapid.IntRange(0, 1_000_000).Draw(t, "units"), rapid.IntRange(0, 99).Draw(t, "cents")))
+			cell.Hidden = rapid.IntRange(0, 9).Draw(t, "hidden") == 0
+			pairs = append(pairs, Pair{A: member(i), B: member(j), Cell: cell})
+		}
+	}
+	return pairs
+}
+
+func TestTop_SumsUpTheRestExactly(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		pairs := drawPairs(t)
+		top := newTop(pairs, 5)
+		if len(top.members) > 5 || top.size() > 6 {
+			t.Fatalf("%d members, size %d", len(top.members), top.size())
+		}
+		want, got := "0", "0"
+		for _, p := range pairs {
+			if !p.Cell.Hidden {
+				want = add(want, p.Cell.Amount)
+			}
+		}
+		for _, c := range top.cells {
+			got = add(got, c.Amount)
+		}
+		if compare(want, got) != 0 {
+			t.Fatalf("the pairs are %s, the cells %s", want, got)
+		}
+	})
+}
+
+func TestLargest_ShowsTheLargestAndSumsUpTheRestExactly(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		y := &Year{Pairs: drawPairs(t)}
+		y.sort()
+		first, rest := largest(y.Pairs, 3, func(p Pair) api.Cell { return p.Cell })
+		sum, want := "0", "0"
+		for _, p := range first {
+			if !p.Cell.Hidden {
+				sum = add(sum, p.Cell.Amount)
+			}
+		}
+		if rest != nil {
+			sum = add(sum, rest.Amount)
+		}
+		for _, p := range y.Pairs {
+			if !p.Cell.Hidden {
+				want = add(want, p.Cell.Amount)
+			}
+		}
+		if compare(sum, want) != 0 || len(first) > 3 {
+			t.Fatalf("%s of %s in %d rows", sum, want, len(first))
+		}
+	})
+}
