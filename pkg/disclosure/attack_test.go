@@ -436,6 +436,27 @@ func TestNext_LeavesNobodyAbleToWorkOutADeal(t *testing.T) {
 	}
 }
 
+func TestNext_LeavesNobodyAbleToWorkOutWhatOnceCouldBe(t *testing.T) {
+	t.Parallel()
+	for name, seed := range map[string]struct {
+		associations int
+		seed, more   uint64
+	}{
+		"a group that knew an earlier state, in two associations": {3, 0x9, 0},
+		"a share that stayed when pairs were no longer shown":     {1, 0x1698517495337e3, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rnd := rand.New(rand.NewPCG(seed.seed, seed.more))
+			w := draw(rnd, seed.associations)
+			statements, _ := publish(rnd, w)
+			if found := newAttacker(t, w, statements).attack(); len(found) > 0 {
+				t.Errorf("worked out: %v", found)
+			}
+		})
+	}
+}
+
 // naive publishes all that it knows but for cells with fewer than three contributors, as many statistics do.
 func naive(w *world) []statement {
 	var statements []statement

@@ -14,7 +14,7 @@ func (s *system) exposed() []int {
 	for _, lost := range s.lost {
 		found[lost] = true
 	}
-	for _, d := range s.scaled {
+	for _, d := range s.demands {
 		if !d.safe() {
 			found[d.deal] = true
 		}
@@ -52,13 +52,16 @@ func (c *class) thin() []doubt {
 	doubtful := map[*unit][]int32{}
 	check := func(group int32) {
 		for _, u := range order {
-			if slices.Contains(u.groups, group) {
-				continue
+			switch {
+			case slices.Contains(u.owners, group):
+			case !slices.Contains(u.insiders, group):
+				if c.unknown(group) >= u.amount+u.need {
+					return // and so for all that follow
+				}
+				doubtful[u] = append(doubtful[u], group)
+			case c.unknown(group) < u.need: // the group's own knowledge of the unit is left out already
+				doubtful[u] = append(doubtful[u], group)
 			}
-			if c.unknown(group) >= u.amount+u.need {
-				return // and so for all that follow
-			}
-			doubtful[u] = append(doubtful[u], group)
 		}
 	}
 	check(outsider)
@@ -72,14 +75,26 @@ func (c *class) thin() []doubt {
 	return thin
 }
 
-// safe tells whether others that are in this association only can make up for the deal, part by part.
-func (d scaled) safe() bool {
-	for c, need := range d.needs {
-		if c.total < need {
+// safe tells whether there is enough to make up for the deal, for everyone to whom it matters.
+func (d demand) safe() bool {
+	enough := func(c *class, by int64, group int32) bool { return c.unknown(group) >= max(slack(by), 1) }
+	matters := func(group int32) bool {
+		return !slices.Contains(d.known, group) && (d.only == nil || slices.Contains(d.only, group))
+	}
+	for c, by := range d.of {
+		if by == 0 {
+			continue
+		}
+		if matters(outsider) && !enough(c, by, outsider) {
 			return false
 		}
-		for group, known := range c.known {
-			if !slices.Contains(d.groups, group) && c.total-known < need {
+		for group := range c.known {
+			if matters(group) && !enough(c, by, group) {
+				return false
+			}
+		}
+		for _, group := range d.only {
+			if !enough(c, by, group) {
 				return false
 			}
 		}
@@ -116,7 +131,14 @@ type graph struct {
 	nodes int       // 0 and 1: no row on the left, on the right. What they sum to is not published
 	edges []edge    // the classes, in their order
 	at    [][]int32 // by node: its edges
+	apart []int     // by class: the class of just those of its rows that the graph leaves out; noRows, or noClass
 }
+
+// Marks in graph.apart.
+const (
+	noRows  = -1 // the graph has all rows of the class
+	noClass = -2 // nothing can make up for the rows that it leaves out
+)
 
 type edge struct{ left, right int32 }
 
@@ -146,7 +168,7 @@ func (s *search) safe(d doubt) bool {
 		for i, moved := range witness {
 			moving := s.system.classes[i]
 			for knowing := range moving.known {
-				if !slices.Contains(d.groups, knowing) && moving.unknown(knowing)-own[i] < max(-moved, 1) {
+				if !slices.Contains(d.owners, knowing) && moving.unknown(knowing)-own[i] < max(-moved, 1) {
 					groups = append(groups, knowing)
 				}
 			}
@@ -169,7 +191,10 @@ func (s *search) witness(d doubt, free func(class int) int64) map[int]int64 {
 // flows raises one unit of the class by need, and gives by how much each class changes for it; nil when the graph has no
 // way. A class of which nothing may be lowered has nothing to raise either.
 func (g *graph) flows(home int, need int64, free func(class int) int64) map[int]int64 {
-	from, to := g.edges[home].left, g.edges[home].right
+	if g.apart[home] == noClass {
+		return nil
+	}
+	from, to, raised := g.edges[home].left, g.edges[home].right, need
 	changed := map[int]int64{}
 	for need > 0 {
 		amount := need
@@ -191,7 +216,27 @@ func (g *graph) flows(home int, need int64, free func(class int) int64) map[int]
 		}
 		need -= amount
 	}
-	return changed
+	return g.settle(home, raised, changed, free)
+}
+
+// settle makes up for what the changes do to the rows that the graph leaves out, by the classes of just these rows.
+func (g *graph) settle(home int, raised int64, changed map[int]int64, free func(class int) int64) map[int]int64 {
+	settled := maps.Clone(changed)
+	settle := func(class int, by int64) {
+		if apart := g.apart[class]; apart != noRows {
+			settled[apart] -= by
+		}
+	}
+	settle(home, raised)
+	for class, by := range changed {
+		settle(class, by)
+	}
+	for class, by := range settled {
+		if by != 0 && free(class) < max(-by, 1) {
+			return nil
+		}
+	}
+	return settled
 }
 
 // step lowers or raises one class on the way.
@@ -242,7 +287,8 @@ func (g *graph) path(from, to int32, free func(int) int64, changed map[int]int64
 	return path
 }
 
-// graphs parts the rows by each dimension, by each association, and by time.
+// graphs parts the rows by each dimension, by each association, and by time; and those of one association alone by each
+// dimension, if deals of the others can make up for what that does there.
 func (s *system) graphs() []*graph {
 	books, releases := 0, 0
 	for _, c := range s.classes {
@@ -250,20 +296,26 @@ func (s *system) graphs() []*graph {
 			books, releases = max(books, r.book()), max(releases, r.release())
 		}
 	}
+	all := func(row) bool { return true }
 	var graphs []*graph
 	for _, dimension := range []uint8{ofChapter, ofMonth, ofCoverage} {
-		graphs = append(graphs, s.graph(func(r row) bool { return r.dimension() == dimension }))
+		right := func(r row) bool { return r.dimension() == dimension }
+		graphs = append(graphs, s.graph(all, right))
+		for book := 0; book <= books && books > 0; book++ {
+			graphs = append(graphs, s.graph(func(r row) bool { return r.book() == book }, right))
+		}
 	}
 	for book := range books {
-		graphs = append(graphs, s.graph(func(r row) bool { return r.book() > book }))
+		graphs = append(graphs, s.graph(all, func(r row) bool { return r.book() > book }))
 	}
 	for release := range releases {
-		graphs = append(graphs, s.graph(func(r row) bool { return r.release() > release }))
+		graphs = append(graphs, s.graph(all, func(r row) bool { return r.release() > release }))
 	}
 	return graphs
 }
 
-func (s *system) graph(right func(row) bool) *graph {
+// graph parts the rows that are within.
+func (s *system) graph(within, right func(row) bool) *graph {
 	g := &graph{nodes: 2, at: make([][]int32, 2)}
 	nodes := [2]map[string]int32{{"": 0}, {"": 1}}
 	node := func(side int, key []byte) int32 {
@@ -278,17 +330,30 @@ func (s *system) graph(right func(row) bool) *graph {
 	}
 	for i, c := range s.classes {
 		var sides [2][]byte
+		var without []byte
 		for _, r := range c.rows {
-			side := 0
-			if right(r) {
-				side = 1
+			switch {
+			case !within(r):
+				without = r.append(without)
+			case right(r):
+				sides[1] = r.append(sides[1])
+			default:
+				sides[0] = r.append(sides[0])
 			}
-			sides[side] = r.append(sides[side])
+		}
+		apart := noRows
+		if without != nil {
+			apart = noClass
+			if other := s.byRows[string(without)]; other != nil {
+				apart = other.index
+			}
 		}
 		e := edge{left: node(0, sides[0]), right: node(1, sides[1])}
-		g.edges = append(g.edges, e)
-		g.at[e.left] = append(g.at[e.left], int32(i))   // #nosec G115 -- classes are fewer than deals
-		g.at[e.right] = append(g.at[e.right], int32(i)) // #nosec G115 -- as above
+		g.edges, g.apart = append(g.edges, e), append(g.apart, apart)
+		if apart != noClass && len(sides[0])+len(sides[1]) > 0 {
+			g.at[e.left] = append(g.at[e.left], int32(i))   // #nosec G115 -- classes are fewer than deals
+			g.at[e.right] = append(g.at[e.right], int32(i)) // #nosec G115 -- as above
+		}
 	}
 	return g
 }

@@ -4,9 +4,10 @@ import (
 	"slices"
 )
 
-// Next makes the next release of the year from the log up to the sequence asOf. Others are the years of other
-// associations that share deals with this one, or with one of these, each with what it has released: one may see
-// what both publish. Releases of associations that share deals must therefore be made one after the other.
+// Next makes the next release of the year from the log up to the sequence asOf, which is not before that of the last
+// release. Others are the years, of other associations and of this one, that share deals with this year, or with one of
+// these, each with what it has released: one may see what all of them publish. Releases of years that share deals must
+// therefore be made one after the other. Years that share none are ignored.
 //
 // What is new and cannot be shown yet is Held, and is in no figure. When the year is closing, detail goes first and the
 // total is whole if that can be. The same years give the same release, whatever the order of deals, waivers and others.

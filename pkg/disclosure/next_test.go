@@ -182,3 +182,55 @@ func TestRelease_SurvivesBeingStored(t *testing.T) {
 		}
 	})
 }
+
+func TestNext_ShowsNeitherCellsNorChangesOfFewerThanThreeDealsAndGroups(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		rnd, w := drawWorld(t, 2)
+		statements, _ := publish(rnd, w)
+		before := map[int]statement{}
+		for _, s := range statements {
+			a := w.associations[s.association]
+			in, changed := map[figure][]int{}, map[figure][]int{} // the deals behind each figure
+			groups, changing := map[figure]map[int]bool{}, map[figure]map[int]bool{}
+			count := func(f figure, d int, v version, deals map[figure][]int, of map[figure]map[int]bool) {
+				if !slices.Contains(deals[f], d) {
+					deals[f] = append(deals[f], d)
+				}
+				if of[f] == nil {
+					of[f] = map[int]bool{}
+				}
+				for _, g := range w.groups(v) {
+					of[f][g] = true
+				}
+			}
+			last, again := before[s.association]
+			for d, v := range s.included {
+				if v >= 0 {
+					for f := range w.figures(a, w.deals[d], w.deals[d].versions[v]) {
+						count(f, d, w.deals[d].versions[v], in, groups)
+					}
+				}
+				if !again || last.included[d] == v {
+					continue
+				}
+				for _, position := range []int{v, last.included[d]} {
+					if position >= 0 {
+						for f := range w.figures(a, w.deals[d], w.deals[d].versions[position]) {
+							count(f, d, w.deals[d].versions[position], changed, changing)
+						}
+					}
+				}
+			}
+			for f := range s.figures {
+				if n := len(in[f]); !isPair(f) && n > 0 && (n < 3 || len(groups[f]) < 3) {
+					t.Fatalf("%s shows %d deals of %d groups", f, n, len(groups[f]))
+				}
+				if _, shown := last.figures[f]; shown && !isPair(f) && len(changed[f]) > 0 && (len(changed[f]) < 3 || len(changing[f]) < 3) {
+					t.Fatalf("%s changes by %d deals of %d groups", f, len(changed[f]), len(changing[f]))
+				}
+			}
+			before[s.association] = s
+		}
+	})
+}

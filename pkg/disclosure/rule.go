@@ -41,6 +41,9 @@ func weak(cell []contribution) []int {
 	if len(cell) < fewestDeals || len(known) < fewestGroups {
 		return order
 	}
+	if largest, most := extremes(cell, known); largest > 0 && total-most-largest >= slack(largest) {
+		return nil // as in every large cell
+	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(cell[b].amount, cell[a].amount), cmp.Compare(a, b)) })
 	var standOut []int
 	check := func(group int32) {
@@ -60,6 +63,17 @@ func weak(cell []contribution) []int {
 	}
 	slices.Sort(standOut)
 	return standOut
+}
+
+// extremes gives the largest amount, and the most that a group knows.
+func extremes(cell []contribution, known map[int32]int64) (largest, most int64) {
+	for _, c := range cell {
+		largest = max(largest, c.amount)
+	}
+	for _, amount := range known {
+		most = max(most, amount)
+	}
+	return largest, most
 }
 
 // outsider takes part in no deal.

@@ -9,8 +9,8 @@ import (
 	"github.com/dealreg/dealreg/pkg/deal"
 )
 
-// row is one published figure: an equation that says what some deals sum to. The bits hold the book (8), the release
-// (16), the dimension (8) and the cell (32).
+// row is one published figure: an equation that says what some deals sum to. The bits hold the book (14), the release
+// (15), the dimension (3) and the cell (32).
 type row uint64
 
 const (
@@ -21,15 +21,15 @@ const (
 )
 
 func makeRow(book, release int, dimension uint8, cell int32) row {
-	return row(book)<<56 | row(release)<<40 | row(dimension)<<32 | row(uint32(cell)) // #nosec G115 -- 256 books of 65536 releases are beyond all years
+	return row(book)<<50 | row(release)<<35 | row(dimension)<<32 | row(uint32(cell)) // #nosec G115 -- 16384 books of 32768 releases are beyond all years
 }
 
 func (r row) append(key []byte) []byte { return binary.BigEndian.AppendUint64(key, uint64(r)) }
 
-func (r row) book() int        { return int(r >> 56) }
-func (r row) release() int     { return int(r >> 40 & 0xffff) }
+func (r row) book() int        { return int(r >> 50) }          // #nosec G115 -- 14 bits
+func (r row) release() int     { return int(r >> 35 & 0x7fff) } // #nosec G115 -- masked
+func (r row) dimension() uint8 { return uint8(r >> 32 & 7) }    // #nosec G115 -- masked
 func (r row) cell() int32      { return int32(uint32(r)) }      // #nosec G115 -- the lower half
-func (r row) dimension() uint8 { return uint8(r >> 32 & 0xff) } // #nosec G115 -- masked
 
 // coverageOf is the cell of those who stand for a deal.
 func coverageOf(byParties bool) int32 {
@@ -39,13 +39,14 @@ func coverageOf(byParties bool) int32 {
 	return 0
 }
 
-// unit is an amount that nobody but the groups of the deal knows: a chapter's part of one deal, or several that appear in
-// the same rows. Raising it by one raises each row of its class by one.
+// unit is an amount that its deal has had in all releases that include the deal: a chapter's part, or several that appear
+// in the same rows. Raising it by one raises each row of its class by one.
 type unit struct {
-	deal   int // index of the deal in the system
-	amount int64
-	need   int64 // by how much it must be uncertain
-	groups []int32
+	deal     int // index of the deal in the system
+	amount   int64
+	need     int64   // by how much it must be uncertain
+	owners   []int32 // the groups that know it
+	insiders []int32 // the groups that may know something of it: those of every state that the deal ever had
 }
 
 // class is the units that appear in exactly the same rows: published is only their sum.
@@ -58,15 +59,16 @@ type class struct {
 	safe  int64           // of the total, what even the group that knows most does not know
 }
 
-// unknown is what the group does not know of the class.
+// unknown is what the group surely does not know of the class.
 func (c *class) unknown(group int32) int64 { return c.total - c.known[group] }
 
-// scaled is a deal whose parts in several associations hang together in a way that the figures do not tell: it can only
-// be thought larger or smaller as a whole.
-type scaled struct {
-	deal   int
-	groups []int32
-	needs  map[*class]int64
+// demand is what the units of some classes must make up for when a deal that is no unit is thought larger: by so much of
+// each amount is the class lowered, or raised when it is negative.
+type demand struct {
+	deal  int
+	of    map[*class]int64
+	known []int32 // the groups to whom it does not matter
+	only  []int32 // the groups to whom alone it does; nil for all others and outsiders
 }
 
 // system is all that was published about deals that are connected, as linear equations over units.
@@ -74,9 +76,10 @@ type system struct {
 	names    *names
 	deals    []dealAt
 	classes  []*class
-	scaled   []scaled
-	lost     []int // deals that cannot be protected
+	demands  []demand
+	lost     []int // deals for which nothing can be said
 	byRows   map[string]*class
+	byList   map[*row]*class // by the first of the rows: the lists that profiles share come again and again
 	profiles map[profile][]row
 }
 
@@ -93,25 +96,14 @@ type profile struct {
 	chapter        int32
 }
 
-// part is one amount of a deal in one book: the same chapter and amount in later states is the same part, since an
-// attacker may know that it stayed.
-type part struct {
-	chapter int32
-	amount  int64
-	rows    []row
-	states  []int32 // in which it is
-	groups  []int32
-	known   bool // to everybody
-}
-
 // newSystem writes down the equations. Deals gives each deal's place in the books.
 func newSystem(books []*book, deals []dealAt, names *names) *system {
-	s := &system{names: names, deals: deals, byRows: map[string]*class{}, profiles: map[profile][]row{}}
+	s := &system{names: names, deals: deals, byRows: map[string]*class{}, byList: map[*row]*class{}, profiles: map[profile][]row{}}
 	for i, d := range deals {
 		s.add(i, d, books)
 	}
 	for _, c := range s.classes {
-		c.total, c.known = knowledge(c.units, func(u unit) (int64, []int32) { return u.amount, u.groups })
+		c.total, c.known = knowledge(c.units, func(u unit) (int64, []int32) { return u.amount, u.insiders })
 		c.safe = c.total
 		for _, known := range c.known {
 			c.safe = min(c.safe, c.total-known)
@@ -120,86 +112,132 @@ func newSystem(books []*book, deals []dealAt, names *names) *system {
 	return s
 }
 
-// add writes down one deal. Of a deal that is in several books, what was shown to everybody in one is no secret in the
-// others; when a later state of it is one still, nothing can be said for its safety.
+// run is a deal's state while releases of one book included it.
+type run struct {
+	book, from, to int // releases from ... to
+	state          State
+	owners         []int32
+	shown          bool // to everybody
+}
+
+// add writes down one deal. It makes units when the deal was the same in all releases, and can be recognised as the same
+// in all books. Otherwise one cannot tell which share is in which amount, and whatever makes up for it must be other deals.
 func (s *system) add(index int, d dealAt, books []*book) {
+	var runs []run
 	var elsewhere []span
 	if len(d) > 1 {
 		elsewhere = shownSpans(books, d)
 	}
-	var shared [][]placed
+	anyShown := len(elsewhere) > 0
 	for _, at := range d {
-		if parts := s.parts(books, at, elsewhere); len(parts) > 0 {
-			shared = append(shared, units(parts, books[at.book].year.Deals[at.index].States))
+		for _, r := range s.runs(books[at.book], at, elsewhere) {
+			anyShown = anyShown || r.shown
+			if !r.shown {
+				runs = append(runs, r)
+			}
 		}
 	}
-	if len(elsewhere) > 0 && len(shared) > 0 {
-		s.lost = append(s.lost, index)
+	if len(runs) == 0 {
 		return
 	}
-	if linked, ok := link(shared); ok {
+	insiders := runs[0].owners
+	for _, at := range d {
+		if states := books[at.book].year.Deals[at.index].States; len(states)+len(d) > 2 {
+			for _, state := range states {
+				insiders = union(insiders, s.names.groups(state.Groups))
+			}
+		}
+	}
+	if anyShown {
+		s.demandUnlessKnown(index, books, runs, runs[0].owners, nil)
+		return
+	}
+	var shared [][]placed
+	for i, r := range runs {
+		if i > 0 && runs[i-1].book == r.book {
+			shared = nil
+			break
+		}
+		if units := s.units(books, r); len(units) > 0 {
+			shared = append(shared, units)
+		}
+	}
+	if linked, ok := link(shared); ok && shared != nil {
 		for _, u := range linked {
 			c := s.class(u.rows)
-			u.deal = index
+			u.deal, u.insiders = index, insiders
 			c.units = append(c.units, u.unit)
 		}
 		return
 	}
-	whole := scaled{deal: index, needs: map[*class]int64{}}
-	for _, units := range shared {
-		for _, u := range units {
-			whole.needs[s.class(u.rows)] += u.need
-			whole.groups = union(whole.groups, u.groups)
+	whole := demand{deal: index, of: map[*class]int64{}, known: insiders}
+	for _, r := range runs {
+		for _, u := range s.units(books, r) {
+			s.makeUp(whole.of, books, r, u, u.amount)
 		}
 	}
-	s.scaled = append(s.scaled, whole)
+	s.demands = append(s.demands, whole)
+	for _, g := range insiders {
+		unknown := slices.DeleteFunc(slices.Clone(runs), func(r run) bool { return slices.Contains(r.owners, g) })
+		s.demandUnlessKnown(index, books, unknown, nil, []int32{g})
+	}
+}
+
+// demandUnlessKnown asks for the safety of a deal of which something is known and something is not. It can be told for one
+// state only: whatever share of it is unknown, it is in one of the parts.
+func (s *system) demandUnlessKnown(index int, books []*book, unknown []run, known, only []int32) {
+	if len(unknown) > 1 {
+		s.lost = append(s.lost, index)
+		return
+	}
+	for _, r := range unknown {
+		for _, u := range s.units(books, r) {
+			of := map[*class]int64{}
+			s.makeUp(of, books, r, u, r.state.AmountMinor())
+			s.demands = append(s.demands, demand{deal: index, of: of, known: known, only: only})
+		}
+	}
+}
+
+// makeUp adds what has to change when a part of the run is raised by a tenth of the amount: units that are in the same
+// figures from the run's first release until now are lowered, and such from the release after its last one are raised.
+func (s *system) makeUp(of map[*class]int64, books []*book, r run, u placed, amount int64) {
+	last := len(books[r.book].layouts) - 1
+	of[s.class(s.rows(books, u.profile.during(r.from, last)))] += amount
+	if r.to < last {
+		of[s.class(s.rows(books, u.profile.during(r.to+1, last)))] -= amount
+	}
 }
 
 // placed is a unit with its rows and what is needed to tell whether it is another association's unit too.
 type placed struct {
 	unit
-	rows      []row
-	single    bool   // its deal has had one state in the book
-	companies []Pair // the pairs of that state, in order
+	rows    []row
+	profile profile
+	pairs   []PairAmount // of its state
 }
 
-// parts gives what the deal counted for in one book's releases, but for what was shown to everybody, here or elsewhere.
-func (s *system) parts(books []*book, at place, elsewhere []span) []part {
-	b := books[at.book]
+// runs gives the states of a deal that the releases of a book include.
+func (s *system) runs(b *book, at place, elsewhere []span) []run {
 	if b.year.Policy == Open {
 		return nil
 	}
 	states := b.year.Deals[at.index].States
-	var parts []part
+	var runs []run
 	for release := 0; release < len(b.layouts); {
 		position, last := b.included[release][at.index], release
-		known := b.shows(release, at.index)
+		shown := b.shows(release, at.index)
 		for last+1 < len(b.layouts) && b.included[last+1][at.index] == position {
 			last++
-			known = known || b.shows(last, at.index)
+			shown = shown || b.shows(last, at.index)
 		}
 		if position != nothing {
-			state := states[position]
-			known = known || slices.ContainsFunc(elsewhere, spanOf(states, position).overlaps)
-			groups := s.names.groups(state.Groups)
-			for _, c := range state.Chapters {
-				if c.AmountMinor == 0 {
-					continue
-				}
-				chapter := s.names.chapter(c.Chapter)
-				rows := s.rows(books, profile{at.book, release, last, state.Month, state.ByParties, chapter})
-				i := slices.IndexFunc(parts, func(p part) bool { return p.chapter == chapter && p.amount == c.AmountMinor })
-				if i < 0 {
-					i, parts = len(parts), append(parts, part{chapter: chapter, amount: c.AmountMinor})
-				}
-				p := &parts[i]
-				p.rows, p.states = append(p.rows, rows...), append(p.states, position)
-				p.groups, p.known = union(p.groups, groups), p.known || known
-			}
+			shown = shown || slices.ContainsFunc(elsewhere, spanOf(states, position).overlaps)
+			runs = append(runs, run{at.book, release, last, states[position], s.names.groups(states[position].Groups), shown})
 		}
 		release = last + 1
 	}
-	return slices.DeleteFunc(parts, func(p part) bool { return p.known })
+	return runs
 }
 
 // span is the part of the log during which a deal had a state: from one sequence to before another.
@@ -234,57 +272,42 @@ func shownSpans(books []*book, d dealAt) []span {
 	return spans
 }
 
-// units joins the parts that appear in the same rows. The largest unit of each state has to leave the whole deal
+// units gives the parts of a run, joined when they appear in the same rows. The largest has to leave the whole deal
 // uncertain, the others themselves.
-func units(parts []part, states []State) []placed {
+func (s *system) units(books []*book, r run) []placed {
 	var units []placed
-	var in [][]int32
-	for _, p := range parts {
-		i := slices.IndexFunc(units, func(u placed) bool { return slices.Equal(u.rows, p.rows) })
+	largest := 0
+	for _, c := range r.state.Chapters {
+		if c.AmountMinor == 0 {
+			continue
+		}
+		q := profile{r.book, r.from, r.to, r.state.Month, r.state.ByParties, s.names.chapter(c.Chapter)}
+		rows := s.rows(books, q)
+		i := slices.IndexFunc(units, func(u placed) bool { return slices.Equal(u.rows, rows) })
 		if i < 0 {
-			i = len(units)
-			units, in = append(units, placed{rows: p.rows}), append(in, p.states)
+			i, units = len(units), append(units, placed{rows: rows, profile: q, pairs: r.state.Pairs, unit: unit{owners: r.owners}})
 		}
-		units[i].amount += p.amount
-		units[i].groups = union(units[i].groups, p.groups)
-	}
-	var seen []int32
-	for i := range units {
+		units[i].amount += c.AmountMinor
 		units[i].need = slack(units[i].amount)
-		for _, at := range in[i] {
-			if slices.Contains(seen, at) {
-				continue
-			}
-			seen = append(seen, at)
-			largest := i
-			for j := range units {
-				if slices.Contains(in[j], at) && units[j].amount > units[largest].amount {
-					largest = j
-				}
-			}
-			units[largest].need = max(units[largest].need, slack(states[at].AmountMinor()))
+		if units[i].amount > units[largest].amount {
+			largest = i
 		}
 	}
-	for i := range units {
-		units[i].single = len(seen) == 1
-		for _, p := range states[seen[0]].Pairs {
-			units[i].companies = append(units[i].companies, p.Pair)
-		}
-		slices.SortFunc(units[i].companies, Pair.Compare)
+	if len(units) > 0 {
+		units[largest].need = slack(r.state.AmountMinor())
 	}
 	return units
 }
 
 // link recognises the units of one association as those of another: the same companies take part for the same amount,
-// and it is clear which part is which. The units of a deal that is in one association only need no link. A deal that has
-// had several states is never linked.
+// and it is clear which part is which. The units of a deal that is in one association only need no link.
 func link(shared [][]placed) ([]placed, bool) {
 	if len(shared) <= 1 {
 		return slices.Concat(shared...), true
 	}
 	var whole, split [][]placed // of associations in which the deal has one part, and several
 	for _, units := range shared {
-		if first := shared[0]; !units[0].single || !slices.Equal(units[0].companies, first[0].companies) || sum(units) != sum(first) {
+		if first := shared[0]; !slices.Equal(companies(units[0]), companies(first[0])) || sum(units) != sum(first) {
 			return nil, false
 		}
 		if len(units) == 1 {
@@ -302,7 +325,7 @@ func link(shared [][]placed) ([]placed, bool) {
 		linked[i].need = max(linked[i].need, u.need)
 	}
 	for _, units := range split[1:] {
-		if len(units[0].companies) != 1 || units[0].amount == units[1].amount {
+		if len(units[0].pairs) != 1 || units[0].amount == units[1].amount {
 			return nil, false
 		}
 		for i := range linked {
@@ -321,11 +344,27 @@ func link(shared [][]placed) ([]placed, bool) {
 	return linked, true
 }
 
+// companies names the pairs of member companies, in order.
+func companies(u placed) []Pair {
+	pairs := make([]Pair, len(u.pairs))
+	for i, p := range u.pairs {
+		pairs[i] = p.Pair
+	}
+	slices.SortFunc(pairs, Pair.Compare)
+	return pairs
+}
+
 func sum(units []placed) (amount int64) {
 	for _, u := range units {
 		amount += u.amount
 	}
 	return amount
+}
+
+// during is the profile of the same part in other releases.
+func (p profile) during(from, to int) profile {
+	p.from, p.to = from, to
+	return p
 }
 
 // rows lists where a profile appears.
@@ -353,6 +392,10 @@ func (s *system) rows(books []*book, p profile) []row {
 
 // class finds the class of the rows.
 func (s *system) class(rows []row) *class {
+	given := &rows[0]
+	if c, found := s.byList[given]; found {
+		return c
+	}
 	rows = slices.Clone(rows)
 	slices.Sort(rows)
 	key := make([]byte, 0, 8*len(rows))
@@ -365,6 +408,7 @@ func (s *system) class(rows []row) *class {
 		s.byRows[string(key)] = c
 		s.classes = append(s.classes, c)
 	}
+	s.byList[given] = c
 	return c
 }
 
