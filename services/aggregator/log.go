@@ -110,7 +110,7 @@ func (s *Service) read(ctx context.Context, behind uint64, to *buffer) error {
 			fail(&GapError{Want: last + 1, Got: seq})
 			return
 		}
-		if err := to.add(ctx, seq, meta.Timestamp, m.Data()); err != nil {
+		if err := to.add(ctx, seq, meta.Timestamp, m.Data(), meta.NumPending > 0); err != nil {
 			fail(err)
 			return
 		}

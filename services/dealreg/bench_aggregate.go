@@ -55,13 +55,13 @@ func (c *benchAggregate) Run(ctx context.Context, log *zap.Logger) (err error) {
 		Limit: 1 / (1/pull.perSecond() + 1/insert.perSecond()),
 		Also: map[string]float64{
 			"pull_events_per_second": pull.perSecond(), "insert_events_per_second": insert.perSecond(), "fill_events_per_second": fill,
-			"events":           float64(filled.Events), "bytes_per_event": float64(filled.Bytes) / float64(filled.Events),
+			"events": float64(filled.Events), "bytes_per_event": float64(filled.Bytes) / float64(filled.Events),
 		},
 	}.print()
 }
 
 // benchRounds is how often all is measured.
-const benchRounds = 3
+const benchRounds = 2
 
 // speed adds up what was done in what time.
 type speed struct {
