@@ -1,7 +1,9 @@
 package portal
 
 import (
+	"cmp"
 	"math/big"
+	"strconv"
 	"strings"
 )
 
@@ -16,8 +18,41 @@ func ratOf(text string) *big.Rat {
 	return r
 }
 
+// minorOf reads a decimal of at most 18 digits as an integer and its number of places. Most amounts are such, and an
+// association of thousands of members has tens of thousands of pairs to add and sort.
+func minorOf(text string) (minor int64, fraction int, ok bool) {
+	point := false
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '.' && !point:
+			point = true
+		case c >= '0' && c <= '9' && i < 18:
+			minor = minor*10 + int64(c-'0')
+			if point {
+				fraction++
+			}
+		default:
+			return 0, 0, false
+		}
+	}
+	return minor, fraction, text != ""
+}
+
 // add gives the sum of two decimals with as many places as the longer one.
 func add(a, b string) string {
+	x, places1, ok1 := minorOf(a)
+	y, places2, ok2 := minorOf(b)
+	if ok1 && ok2 && (places1 == places2 || x == 0 && places1 < places2) {
+		digits := strconv.FormatInt(x+y, 10)
+		if places2 == 0 {
+			return digits
+		}
+		if missing := places2 + 1 - len(digits); missing > 0 {
+			digits = strings.Repeat("0", missing) + digits
+		}
+		whole := len(digits) - places2
+		return digits[:whole] + "." + digits[whole:]
+	}
 	return new(big.Rat).Add(ratOf(a), ratOf(b)).FloatString(max(places(a), places(b)))
 }
 
@@ -26,7 +61,14 @@ func places(text string) int {
 	return len(fraction)
 }
 
-func compare(a, b string) int { return ratOf(a).Cmp(ratOf(b)) }
+func compare(a, b string) int {
+	x, places1, ok1 := minorOf(a)
+	y, places2, ok2 := minorOf(b)
+	if ok1 && ok2 && places1 == places2 {
+		return cmp.Compare(x, y)
+	}
+	return ratOf(a).Cmp(ratOf(b))
+}
 
 // ratio is part/whole; nil when the whole is not positive.
 func ratio(part, whole string) *big.Rat {
