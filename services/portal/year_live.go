@@ -58,9 +58,12 @@ func (v *visit) liveYear(a api.Association, year int) (*Year, error) {
 		y.Months = append(y.Months, m)
 	}
 	for _, item := range chapters.Items {
+		if item.Chapter == nil {
+			continue
+		}
 		row := Row{Named: *item.Chapter, Cell: cellOf(item.Sums)}
 		for _, earlier := range chaptersBefore.Items {
-			if earlier.Chapter.ID == row.ID {
+			if earlier.Chapter != nil && earlier.Chapter.ID == row.ID {
 				before := cellOf(earlier.Sums)
 				row.Before = &before
 			}
