@@ -21,6 +21,7 @@ import (
 type benchCommand struct {
 	Aggregate benchAggregate `cmd:"" help:"Measure how fast the log gets into the warehouse."`
 	Register  benchRegister  `cmd:"" help:"Measure how fast deals are registered."`
+	Webhooks  benchWebhooks  `cmd:"" help:"Measure how fast webhooks are delivered."`
 }
 
 // benchResult is the JSON object that a bench prints: what was reached, and what this machine allows, measured in the same

@@ -19,6 +19,8 @@ const (
 	// recordsHeld bounds the attempts in memory that are not yet in the stream; more are dropped and counted, since
 	// deliveries never wait for their record.
 	recordsHeld = 20_000
+	// gatherFor is how long attempts gather before they are written together: each write waits for the disk.
+	gatherFor = 100 * time.Millisecond
 	// carriedAtOnce bounds the attempts of one insert, carryEvery is the least time between two that are not full.
 	carriedAtOnce = 10_000
 	carryEvery    = 500 * time.Millisecond
@@ -46,6 +48,12 @@ func (r *recorder) run(ctx context.Context) error {
 	for {
 		select {
 		case a := <-r.held:
+			gather := time.NewTimer(gatherFor)
+			select {
+			case <-gather.C:
+			case <-ctx.Done():
+			}
+			gather.Stop()
 			r.write(ctx, a)
 		case <-ctx.Done():
 			for {
@@ -100,6 +108,7 @@ func (s *Service) carry(ctx context.Context) error {
 	s.part("webhook attempts")(nil)
 	consumer, err := s.js.CreateOrUpdateConsumer(ask, stream.AttemptsStream, jetstream.ConsumerConfig{
 		Durable: "warehouse", AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: 2 * carriedAtOnce,
+		MemoryStorage: true, InactiveThreshold: time.Hour, // as a lane's
 	})
 	if err != nil {
 		return fmt.Errorf("open the attempts: %w", err)

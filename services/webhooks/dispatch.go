@@ -40,6 +40,9 @@ func (s *Service) runLane(ctx context.Context, lane int) error {
 	consumer, err := s.js.CreateOrUpdateConsumer(create, stream.DeliveriesStream, jetstream.ConsumerConfig{
 		Durable: fmt.Sprintf("lane-%d", lane), FilterSubject: stream.LaneSubjects(lane), AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: s.cfg.AckWait, MaxAckPending: laneHolds, MaxDeliver: -1,
+		// What is done is gone from the stream, so the consumer has nothing to remember over a restart of the broker; on the
+		// disk, 64 of them would sync their state all the time.
+		MemoryStorage: true, InactiveThreshold: time.Hour,
 	})
 	if err != nil {
 		return fmt.Errorf("open lane %d: %w", lane, err)

@@ -1,0 +1,414 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/httpapi"
+	"github.com/dealreg/dealreg/pkg/lifecycle"
+	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+	"github.com/dealreg/dealreg/pkg/webhook"
+	"github.com/dealreg/dealreg/services/webhooks"
+)
+
+// benchWebhooks measures deliveries to a receiver in this process against posting the same bodies without dealreg; how
+// long an event takes to a receiver against a consumer that posts at once; and what endpoints that never answer cost the
+// others. All in one run.
+type benchWebhooks struct {
+	Endpoints int `default:"10000" help:"Endpoints when the dead ones are measured, a hundred for each company."`
+	Events    int `default:"400" help:"Events of each measurement; in the first one each goes to 64 endpoints."`
+}
+
+const (
+	benchFan     = 64  // endpoints of the first measurement
+	benchPerUnit = 100 // endpoints of one company
+)
+
+// Run prints one JSON object.
+func (c *benchWebhooks) Run(ctx context.Context, log *zap.Logger) (err error) {
+	if c.Endpoints < 2*benchPerUnit || c.Events < 10 {
+		return errors.New("bench: --endpoints is at least 200, --events at least 10")
+	}
+	engines, err := startBenchEngines(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, engines.stop()) }()
+	b := &webhookBench{benchEngines: engines, callers: map[string]roster.Principal{}, sent: map[string]time.Time{}}
+	defer func() { err = errors.Join(err, b.end()) }()
+	if err := b.begin(ctx); err != nil {
+		return err
+	}
+	return b.run(ctx, c.Events, c.Endpoints)
+}
+
+// webhookBench is the service with its API, and a receiver.
+type webhookBench struct {
+	*benchEngines
+	log       *stream.Log
+	api       string
+	receivers []string // their addresses: as in life, no two endpoints of a measurement share one
+	client    http.Client
+	enders    []func() error
+
+	mu      sync.Mutex
+	callers map[string]roster.Principal
+	sent    map[string]time.Time // by event: when it was written
+	took    []time.Duration      // of each arrival since
+	arrived chan struct{}
+}
+
+func (b *webhookBench) begin(ctx context.Context) error {
+	var err error
+	if b.log, err = stream.NewLog(b.nc); err != nil {
+		return err
+	}
+	house, err := warehouse.Open(warehouse.Config{DSN: b.dsn + "webhooks"})
+	if err != nil {
+		return err
+	}
+	b.enders = append(b.enders, house.Close)
+	if err := house.Migrate(ctx); err != nil {
+		return err
+	}
+	key, err := webhook.NewSealingKey(make([]byte, 32))
+	if err != nil {
+		return err
+	}
+	health := lifecycle.NewHealth()
+	s, err := webhooks.New(webhooks.Config{
+		NATS: b.nc, Warehouse: house, Key: key, Health: health, Now: time.Now,
+		Guard: webhook.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowHTTP: true},
+	})
+	if err != nil {
+		return err
+	}
+	server := httpapi.New(httpapi.Config{Health: health, Limit: func(roster.Principal) httpapi.Limit { return httpapi.Limit{} }, Authenticate: b.caller})
+	s.Routes(server.API)
+	if b.api, err = b.listen(ctx, server.Handler()); err != nil {
+		return err
+	}
+	for range benchPerUnit {
+		receiver, err := b.listen(ctx, http.HandlerFunc(b.receive))
+		if err != nil {
+			return err
+		}
+		b.receivers = append(b.receivers, receiver)
+	}
+	b.client.Transport = &http.Transport{MaxIdleConnsPerHost: benchFan}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(running) }()
+	b.enders = append(b.enders, func() error { stop(); return <-ended })
+	return waitReady(ctx, b.api)
+}
+
+func (b *webhookBench) end() error {
+	var errs []error
+	for _, end := range slices.Backward(b.enders) {
+		errs = append(errs, end())
+	}
+	return errors.Join(errs...)
+}
+
+func (b *webhookBench) listen(ctx context.Context, handler http.Handler) (string, error) {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("bench: %w", err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(listener) }()
+	b.enders = append(b.enders, server.Close)
+	return "http://" + listener.Addr().String(), nil
+}
+
+func (b *webhookBench) caller(token string) (roster.Principal, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, known := b.callers[token]
+	if !known {
+		return p, roster.ErrUnauthenticated
+	}
+	return p, nil
+}
+
+// receive is the receiver. On /dead it never answers.
+func (b *webhookBench) receive(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	if r.URL.Path == "/dead" {
+		<-r.Context().Done()
+		return
+	}
+	at := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if from, known := b.sent[r.Header.Get(webhook.HeaderID)]; known {
+		b.took = append(b.took, at.Sub(from))
+	}
+	select {
+	case b.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// company makes a company with endpoints; the first ones are dead.
+func (b *webhookBench) company(ctx context.Context, endpoints, dead int) (deal.ID, error) {
+	company, token := deal.ID(uuid.Must(uuid.NewV7())), uuid.NewString()
+	b.mu.Lock()
+	b.callers[token] = roster.Principal{KeyID: company, Role: roster.RoleCompanyAdmin, Company: company}
+	b.mu.Unlock()
+	api := newClient(b.api, token)
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i := range endpoints {
+		path := "/alive"
+		if i < dead {
+			path = "/dead"
+		}
+		group.Go(func() error {
+			_, err := api.do(ctx, call{method: http.MethodPost, path: "/v1/webhook-endpoints", body: map[string]any{
+				"url": b.receivers[i] + path, "event_types": []string{"*"}, "rate_per_second": 1000,
+			}})
+			return err
+		})
+	}
+	return company, group.Wait()
+}
+
+// happen writes events of the company and notes the time of each.
+func (b *webhookBench) happen(ctx context.Context, n int, company deal.ID) error {
+	drafts := make([]stream.Draft, n)
+	for i := range n {
+		e := stream.Event{Audience: stream.Audience{Companies: []deal.ID{company}}, Event: deal.Event{
+			Type: deal.EventRegistered, At: time.Now().UTC(), Deal: deal.Deal{ID: deal.ID(uuid.Must(uuid.NewV7())), Revision: 1, Status: deal.Pending, TermsVersion: 1},
+		}}
+		var err error
+		if drafts[i], err = stream.NewDraft(e, nil); err != nil {
+			return err
+		}
+	}
+	b.mu.Lock()
+	for _, d := range drafts {
+		b.sent[d.Event.ID()] = time.Now()
+	}
+	b.mu.Unlock()
+	if n == 1 {
+		_, err := b.log.Append(ctx, drafts[0])
+		return err
+	}
+	for some := range slices.Chunk(drafts, 1000) {
+		if err := b.log.AppendBatch(ctx, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reset forgets the arrivals.
+func (b *webhookBench) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.took, b.arrived = nil, make(chan struct{}, 1)
+}
+
+// await waits until so many arrived, and gives how long each took.
+func (b *webhookBench) await(ctx context.Context, n int) ([]time.Duration, error) {
+	for {
+		b.mu.Lock()
+		got, arrived := len(b.took), b.arrived
+		b.mu.Unlock()
+		if got >= n {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return slices.Clone(b.took), nil
+		}
+		select {
+		case <-arrived:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(2 * time.Minute):
+			return nil, fmt.Errorf("bench: %d of %d webhooks arrived", got, n)
+		}
+	}
+}
+
+func millisAt(quantile float64, took []time.Duration) float64 {
+	slices.Sort(took)
+	return float64(took[min(len(took)-1, int(quantile*float64(len(took))))].Microseconds()) / 1000
+}
+
+func (b *webhookBench) run(ctx context.Context, events, endpoints int) error {
+	also := map[string]float64{"endpoints": float64(endpoints), "events": float64(events)}
+	if err := b.quiet(ctx, events/2, also); err != nil {
+		return err
+	}
+	figure, limit, err := b.many(ctx, events)
+	if err != nil {
+		return err
+	}
+	if err := b.dead(ctx, events/2, endpoints, also); err != nil {
+		return err
+	}
+	return benchResult{Bench: "webhooks", Figure: figure, Unit: "deliveries/s", Limit: limit, Also: also}.print()
+}
+
+// quiet sends one event after the other, in turn with a consumer of the log that posts at once.
+func (b *webhookBench) quiet(ctx context.Context, events int, also map[string]float64) error {
+	company, err := b.company(ctx, 1, 0)
+	if err != nil {
+		return err
+	}
+	nobody := deal.ID(uuid.Must(uuid.NewV7()))
+	log, err := b.js.OrderedConsumer(ctx, stream.DealsStream, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverNewPolicy})
+	if err != nil {
+		return err
+	}
+	consuming, err := log.Consume(func(m jetstream.Msg) {
+		e, err := stream.Decode(m.Data())
+		if err != nil || e.Audience.Companies[0] != nobody {
+			return
+		}
+		body, err := webhook.Deal(e.Event).Body()
+		if err == nil {
+			_ = b.post(ctx, 0, e.ID(), body)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer consuming.Stop()
+	var ours, bare []time.Duration
+	for i := range events + 10 {
+		for to, took := range map[deal.ID]*[]time.Duration{company: &ours, nobody: &bare} {
+			b.reset()
+			if err := b.happen(ctx, 1, to); err != nil {
+				return err
+			}
+			one, err := b.await(ctx, 1)
+			if err != nil {
+				return err
+			}
+			if i >= 10 { // the first ones open connections
+				*took = append(*took, one...)
+			}
+		}
+	}
+	also["quiet_p50_ms"], also["quiet_p99_ms"] = millisAt(0.5, ours), millisAt(0.99, ours)
+	also["bare_consumer_p50_ms"], also["bare_consumer_p99_ms"] = millisAt(0.5, bare), millisAt(0.99, bare)
+	also["quiet_p99_times_bare_consumer"] = also["quiet_p99_ms"] / also["bare_consumer_p99_ms"]
+	return nil
+}
+
+func (b *webhookBench) post(ctx context.Context, to int, id string, body []byte) error {
+	header, err := webhook.Sign(id, time.Now(), body, benchSecret)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, b.receivers[to]+"/alive", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header = header
+	answer, err := b.client.Do(r)
+	if err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, answer.Body)
+	return answer.Body.Close()
+}
+
+var benchSecret = webhook.NewSecret()
+
+// many sends events to many endpoints at once, in turn with a client that posts as many signed bodies from as many
+// goroutines.
+func (b *webhookBench) many(ctx context.Context, events int) (figure, limit float64, err error) {
+	company, err := b.company(ctx, benchFan, 0)
+	if err != nil {
+		return 0, 0, err
+	}
+	body, err := json.Marshal(map[string]string{"like": "a thin event of three hundred bytes", "filler": string(bytes.Repeat([]byte("x"), 240))})
+	if err != nil {
+		return 0, 0, err
+	}
+	var ours, bare speed
+	for range benchRounds {
+		b.reset()
+		start := time.Now()
+		if err := b.happen(ctx, events, company); err != nil {
+			return 0, 0, err
+		}
+		if _, err := b.await(ctx, events*benchFan); err != nil {
+			return 0, 0, err
+		}
+		ours.add(uint64(events*benchFan), time.Since(start)) // #nosec G115 -- positive
+		start = time.Now()
+		var group errgroup.Group
+		for to := range benchFan {
+			group.Go(func() error {
+				for range events {
+					if err := b.post(ctx, to, "bare", body); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return 0, 0, err
+		}
+		bare.add(uint64(events*benchFan), time.Since(start)) // #nosec G115 -- positive
+	}
+	return ours.perSecond(), bare.perSecond(), nil
+}
+
+// dead sends an event to a hundred endpoints every tenth of a second, in turn to companies whose endpoints all answer and
+// to those of which one endpoint in a hundred never does.
+func (b *webhookBench) dead(ctx context.Context, events, endpoints int, also map[string]float64) error {
+	var groups [2][]deal.ID
+	for made := 0; made < endpoints; made += benchPerUnit {
+		dead := (made / benchPerUnit) % 2
+		company, err := b.company(ctx, benchPerUnit, dead)
+		if err != nil {
+			return err
+		}
+		groups[dead] = append(groups[dead], company)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	var took [2][]time.Duration
+	for dead, companies := range groups {
+		b.reset()
+		for i := range events {
+			<-tick.C
+			if err := b.happen(ctx, 1, companies[i%len(companies)]); err != nil {
+				return err
+			}
+		}
+		var err error
+		if took[dead], err = b.await(ctx, events*(benchPerUnit-dead)); err != nil {
+			return err
+		}
+	}
+	also["healthy_p99_ms"], also["healthy_p99_beside_dead_ms"] = millisAt(0.99, took[0]), millisAt(0.99, took[1])
+	also["dead_times_healthy_p99"] = also["healthy_p99_beside_dead_ms"] / also["healthy_p99_ms"]
+	return nil
+}
