@@ -68,11 +68,58 @@ func (s *Service) hashAt(ctx context.Context, seq uint64) ([32]byte, error) {
 }
 
 // read gives every event behind the sequence to the buffer, each one the successor of the one before. It ends with an
-// error: a GapError when the log itself skips, and others after which it may begin again.
+// error, as follow does.
+func (s *Service) read(ctx context.Context, behind uint64, to *buffer) error {
+	s.cfg.Health.Report("aggregator", nil)
+	return s.follow(ctx, behind, false, func(m jetstream.Msg, at *jetstream.MsgMetadata) error {
+		return to.add(ctx, at.Sequence.Stream, at.Timestamp, m.Data(), at.NumPending > 0)
+	})
+}
+
+var errInspected = errors.New("the log was read to its end")
+
+// inspect reads the log through, without the bodies of the events: the broker checks each one on its disk, and passes
+// over one that is damaged as if it had never been there. The error is then a GapError.
+func (s *Service) inspect(ctx context.Context) error {
+	asked, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	log, err := s.js.Stream(asked, stream.DealsStream)
+	if err != nil {
+		return fmt.Errorf("find the log: %w", err)
+	}
+	first, last := max(log.CachedInfo().Config.FirstSeq, 1), log.CachedInfo().State.LastSeq
+	if last < first {
+		return nil
+	}
+	_, err = s.hashAt(ctx, last) // nothing comes behind it that would show it to be missing
+	if _, missing := errors.AsType[*ChangedError](err); missing {
+		return &GapError{Want: last, Got: last + 1}
+	}
+	if err != nil {
+		return err
+	}
+	s.cfg.Health.Report("aggregator", fmt.Errorf("reads the log through, %d events, before anything may be written", last-first+1))
+	err = s.follow(ctx, first-1, true, func(_ jetstream.Msg, at *jetstream.MsgMetadata) error {
+		if at.Sequence.Stream >= last {
+			return errInspected
+		}
+		return nil
+	})
+	if errors.Is(err, errInspected) {
+		return nil
+	}
+	return err
+}
+
+// follow gives the events behind the sequence, each one the successor of the one before, with their bodies or without.
+// It ends with the first error of each, with a GapError when the log itself skips, and with others after which it may
+// begin again.
 //
 // It reads as an ordered consumer does, from memory and without acks, but ends at any interruption where that one would
 // quietly begin again: where the log stands has to be checked first.
-func (s *Service) read(ctx context.Context, behind uint64, to *buffer) error {
+func (s *Service) follow(
+	ctx context.Context, behind uint64, headersOnly bool, each func(jetstream.Msg, *jetstream.MsgMetadata) error,
+) error {
 	create, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	consumer, err := s.js.CreateConsumer(create, stream.DealsStream, jetstream.ConsumerConfig{
@@ -80,6 +127,7 @@ func (s *Service) read(ctx context.Context, behind uint64, to *buffer) error {
 		AckPolicy:         jetstream.AckNonePolicy,
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:       behind + 1,
+		HeadersOnly:       headersOnly,
 		MemoryStorage:     true,
 		Replicas:          1,
 		InactiveThreshold: time.Minute,
@@ -110,7 +158,7 @@ func (s *Service) read(ctx context.Context, behind uint64, to *buffer) error {
 			fail(&GapError{Want: last + 1, Got: seq})
 			return
 		}
-		if err := to.add(ctx, seq, meta.Timestamp, m.Data(), meta.NumPending > 0); err != nil {
+		if err := each(m, meta); err != nil {
 			fail(err)
 			return
 		}
@@ -122,7 +170,6 @@ func (s *Service) read(ctx context.Context, behind uint64, to *buffer) error {
 	}
 	defer reading.Stop()
 	s.cfg.Health.Report("nats", nil)
-	s.cfg.Health.Report("aggregator", nil)
 	select {
 	case err := <-failed:
 		return err

@@ -245,6 +245,7 @@ func (r *rebuilder) replay(ctx context.Context, plan warehouse.Rebuild) error {
 	if err != nil {
 		return err
 	}
+	close(carrier.verified) // nobody waits for it: the live one inspects the log
 	begun, err := next.Checkpoint(ctx)
 	if err != nil {
 		return err

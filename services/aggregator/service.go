@@ -112,8 +112,9 @@ func (s *Service) Checkpoint() uint64 {
 	return s.checkpoint
 }
 
-// Verified is closed once the log was found to be the one that the warehouse was built from. Nothing may be written to
-// the log before: a log that lost its tail would hand out the same sequences again.
+// Verified is closed once the log was read through and found to be the one that the warehouse was built from, without
+// damage. Nothing may be written to the log before: one that lost its tail would hand out the same sequences again, and
+// one with a damaged event takes the same deal twice.
 func (s *Service) Verified() <-chan struct{} { return s.verified }
 
 // WaitFor returns when the warehouse holds the sequence, with an error when ctx ends or the aggregator halts before.
@@ -219,18 +220,12 @@ func (s *Service) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.verify(ctx, checkpoint); err != nil {
-		if !halts(err) {
-			s.cfg.Health.Report("nats", err)
-		}
+	if err := s.ofLog(s.verify(ctx, checkpoint)); err != nil {
 		return err
 	}
 	s.advance(checkpoint.Sequence)
-	select {
-	case <-s.verified:
-	default:
-		close(s.verified)
-		s.cfg.Log.Info("log verified", zap.Uint64("checkpoint", checkpoint.Sequence))
+	if err := s.ofLog(s.open(ctx, checkpoint.Sequence)); err != nil {
+		return err
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -256,9 +251,12 @@ func (s *Service) session(ctx context.Context) error {
 	return group.Wait()
 }
 
-// ofLog reports a failure on the log's side.
+// ofLog reports a failure on the log's side. A log that halts us has answered.
 func (s *Service) ofLog(err error) error {
-	if err != nil && !errors.Is(err, context.Canceled) && !halts(err) {
+	switch {
+	case halts(err):
+		s.cfg.Health.Report("nats", nil)
+	case err != nil && !errors.Is(err, context.Canceled):
 		s.cfg.Health.Report("nats", err)
 	}
 	return err
@@ -329,6 +327,26 @@ func (s *Service) verify(ctx context.Context, checkpoint warehouse.Checkpoint) e
 	if hash != checkpoint.PayloadHash {
 		return &ChangedError{Sequence: checkpoint.Sequence}
 	}
+	return nil
+}
+
+// open closes verified when no event of the log is missing. One that is missing behind the checkpoint it leaves to the
+// reader, which stores what comes before it and then halts.
+func (s *Service) open(ctx context.Context, checkpoint uint64) error {
+	select {
+	case <-s.verified:
+		return nil
+	default:
+	}
+	err := s.inspect(ctx)
+	if gap, missing := errors.AsType[*GapError](err); missing && gap.Want > checkpoint {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	close(s.verified)
+	s.cfg.Log.Info("log verified", zap.Uint64("checkpoint", checkpoint))
 	return nil
 }
 

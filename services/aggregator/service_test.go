@@ -341,6 +341,37 @@ func TestRun_HaltsAtAGapAndKeepsWhatCameBefore(t *testing.T) {
 	health.until(t, "aggregator", func(err error) bool { return err != nil })
 }
 
+func TestRun_HaltsBeforeAnythingIsWrittenWhenAnEventIsMissingThatTheWarehouseHolds(t *testing.T) {
+	t.Parallel()
+	for _, missing := range []uint64{1, 4, 9} {
+		b := newBench(t)
+		b.log()
+		b.publish(won(10)...)
+		s, _, stop := b.run()
+		b.wait(s, 10)
+		<-s.Verified()
+		stop()
+		log, err := b.js.Stream(t.Context(), stream.DealsStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := log.DeleteMsg(t.Context(), missing); err != nil {
+			t.Fatal(err)
+		}
+		s, health, _ := b.run()
+		if gap := halted[*aggregator.GapError](b, s); *gap != (aggregator.GapError{Want: missing, Got: missing + 1}) {
+			t.Errorf("got %+v", gap)
+		}
+		select {
+		case <-s.Verified():
+			t.Error("verified a log that lacks an event")
+		default:
+		}
+		health.until(t, "nats", well)
+		b.holds(10, 10, 0)
+	}
+}
+
 func TestRun_HaltsAtAnEventOfANewerSchema(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
