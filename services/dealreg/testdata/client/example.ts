@@ -85,5 +85,6 @@ do {
   });
 } while (answer.response.status === 503);
 const volume = good(answer);
+assert.ok(typeof volume === 'object'); // JSON, since no spreadsheet was asked for
 assert.deepEqual(volume.items.map((pair) => [pair.companies?.map((c) => c.name).sort(), pair.amount]), [[['Elm Systems', 'Fir Works'], '480000.00']]);
 console.log(`${association.name} ${volume.year}: ${volume.total.amount} ${volume.currency} in ${volume.total.deals} deal`);
