@@ -160,7 +160,7 @@ func TestDispatcher_GoesOnWhenTheBrokerComesBack(t *testing.T) {
 	inOrder.await(t, events...)
 }
 
-func TestReplay_SendsEventsAgainByTimeAndFromAnEventOn(t *testing.T) {
+func TestReplay_SendsEventsAgainByTimeFromAnEventOnAndOneAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	company, key := w.companyAdmin()
@@ -198,9 +198,13 @@ func TestReplay_SendsEventsAgainByTimeAndFromAnEventOn(t *testing.T) {
 	if done := run(object{"since": between.Add(-time.Hour), "until": between}); done["delivered"] != 3. {
 		t.Errorf("until a time: %v", done)
 	}
+	if done := run(object{"event": before[1]}); done["delivered"] != 1. || done["progress"] != 1. {
+		t.Errorf("one event: %v", done)
+	}
 	of := w.happen(1, stranger)[0]
 	for name, body := range map[string]object{
 		"nothing": {}, "two": {"since": between, "from_event": before[0]}, "until alone": {"until": between},
+		"two events": {"event": before[0], "from_event": before[0]}, "one of another": {"event": of},
 		"of another": {"from_event": of}, "of nobody": {"from_event": newID().String() + ":1"}, "no id": {"from_event": "x"},
 	} {
 		if status, answer, _ := w.do(key, "POST", endpoints+"/"+id+"/replay", body); status != 422 {

@@ -44,6 +44,7 @@ type newReplay struct {
 	Since         *time.Time `json:"since,omitempty" doc:"From this time on"`
 	Until         *time.Time `json:"until,omitempty" doc:"Up to this time; now when left out"`
 	FromEvent     string     `json:"from_event,omitempty" maxLength:"200" doc:"From this event on: its webhook-id"`
+	Event         string     `json:"event,omitempty" maxLength:"200" doc:"This event alone: its webhook-id"`
 	FailedSince   *time.Time `json:"failed_since,omitempty" doc:"Only what failed for good since this time, at most 30 days back"`
 	RatePerSecond float64    `json:"rate_per_second,omitempty" minimum:"0.01" maximum:"1000" doc:"At most so many a second, beside the endpoint's own rate"`
 }
@@ -51,9 +52,9 @@ type newReplay struct {
 func (s *Service) replayRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "replay-webhooks", Method: http.MethodPost, Path: endpointsPath + "/{id}/replay", Tags: tags,
-		Summary: "Send events again, by time, from one event on, or those that failed", DefaultStatus: http.StatusAccepted,
+		Summary: "Send events again, by time, one event or all from it on, or those that failed", DefaultStatus: http.StatusAccepted,
 		Errors: []int{http.StatusConflict},
-		Description: "Exactly one of since, from_event and failed_since. The events are those that the endpoint hears of now, in their order, " +
+		Description: "Exactly one of since, from_event, event and failed_since. The events are those that the endpoint hears of now, in their order, " +
 			"each with the webhook-id that it had before.",
 	}, s.replayEvents)
 	huma.Register(api, huma.Operation{
@@ -125,13 +126,13 @@ func (s *Service) runningReplays(id deal.ID) int {
 // rangesOf gives the range of each source that the request asks for. Errors are Problems.
 func (s *Service) rangesOf(ctx context.Context, e endpoint, body newReplay) (map[string]gap, error) {
 	named := 0
-	for _, sent := range []bool{body.Since != nil, body.FromEvent != "", body.FailedSince != nil} {
+	for _, sent := range []bool{body.Since != nil, body.FromEvent != "", body.Event != "", body.FailedSince != nil} {
 		if sent {
 			named++
 		}
 	}
 	if named != 1 {
-		return nil, httpapi.NewProblem(http.StatusUnprocessableEntity, "write exactly one of since, from_event and failed_since")
+		return nil, httpapi.NewProblem(http.StatusUnprocessableEntity, "write exactly one of since, from_event, event and failed_since")
 	}
 	if body.Until != nil && body.Since == nil {
 		return nil, httpapi.Invalid(deal.Invalid{{Pointer: "/until", Message: "goes with since only: leave it out"}})
@@ -143,9 +144,15 @@ func (s *Service) rangesOf(ctx context.Context, e endpoint, body newReplay) (map
 		from = *body.Since
 	case body.FailedSince != nil:
 		from = time.UnixMilli(1) // the attempt was later than the event, by whatever time
+	case body.Event != "":
+		place, err := s.findEvent(ctx, e, body.Event, "/event")
+		if err != nil {
+			return nil, err
+		}
+		return map[string]gap{place.source: {From: place.sequence - 1, At: place.sequence - 1, Through: place.sequence}}, nil
 	default:
 		var err error
-		if place, err = s.findEvent(ctx, e, body.FromEvent); err != nil {
+		if place, err = s.findEvent(ctx, e, body.FromEvent, "/from_event"); err != nil {
 			return nil, err
 		}
 		from = place.at
@@ -182,9 +189,9 @@ type eventPlace struct {
 var errFound = errors.New("found")
 
 // findEvent looks for the event that a webhook-id names. One that the endpoint does not hear of is not there. The error
-// is a Problem.
-func (s *Service) findEvent(ctx context.Context, e endpoint, id string) (eventPlace, error) {
-	missing := httpapi.Invalid(deal.Invalid{{Pointer: "/from_event", Message: "no event that this endpoint hears of: write the webhook-id of one"}})
+// is a Problem at the pointer.
+func (s *Service) findEvent(ctx context.Context, e endpoint, id, pointer string) (eventPlace, error) {
+	missing := httpapi.Invalid(deal.Invalid{{Pointer: pointer, Message: "no event that this endpoint hears of: write the webhook-id of one"}})
 	head, rest, _ := strings.Cut(id, ":")
 	about, err := deal.ParseID(head)
 	if err != nil {
