@@ -36,6 +36,7 @@ type source struct {
 	label    string // how the reasons name it: as the file's header does
 	index    int    // in a record; below 0 for a constant
 	constant string
+	form     form
 }
 
 // partySources are the sources of one party's cells.
@@ -57,14 +58,14 @@ func resolve(header []string, m Map) (map[string]source, error) {
 	for _, column := range columns {
 		name, mapped := m.fileColumn(column)
 		if constant, is := strings.CutPrefix(name, "="); is && mapped {
-			found[column] = source{label: column + " (constant of the map)", index: -1, constant: constant}
+			found[column] = source{label: column + " (constant of the map)", index: -1, constant: constant, form: m.form}
 			continue
 		}
 		key := roster.NameKey(name)
 		i, there := at[key]
 		switch {
 		case there:
-			found[column] = source{label: roster.CleanName(header[i]), index: i}
+			found[column] = source{label: roster.CleanName(header[i]), index: i, form: m.form}
 			used[key] = true
 		case m.names[column] != "":
 			faults.add("the map takes %s from column %q, which the file does not have: correct the map or add the column", column, shorten(name))

@@ -20,6 +20,7 @@ type Map struct {
 
 	given bool
 	names map[string]string // one of our columns or patterns -> a column, pattern or =constant
+	form  form
 }
 
 // patterns stand for the numbered columns of the parties; a column's own entry in the map comes before them.
@@ -31,7 +32,8 @@ var known = fmt.Sprintf("external_ref, title, customer, customer_country, custom
 
 // ParseMap reads a map such as {"external_ref":"line_ref","party_*":"partner_*","customer_country":"=PH",
 // "create_companies":true}. A value is a column of the file or, behind =, the same cell for every row; the * of
-// party_*, party_*_role and party_*_share stands for the number. Columns that the map does not name keep our names, and
+// party_*, party_*_role and party_*_share stands for the number. "decimal":"," and "dates":"dmy" say that the file writes
+// 1.250.000,00 and 22.11.2026. Columns that the map does not name keep our names, and
 // columns of the file that nobody names are ignored. The error is Faults, every one of them.
 func ParseMap(text []byte) (Map, error) {
 	notObject := Faults{`the map is no JSON object: write {"title":"name of your column","customer_country":"=DE"}`}
@@ -72,16 +74,27 @@ func ParseMap(text []byte) (Map, error) {
 
 // set takes one entry and says what is wrong with it.
 func (m *Map) set(key string, value any) (fault string) {
-	if key == "create_companies" {
+	switch key {
+	case "create_companies":
 		var isBool bool
 		if m.CreateCompanies, isBool = value.(bool); !isBool {
 			return "create_companies of the map is neither true nor false: write one of them"
 		}
 		return ""
+	case Decimal:
+		if m.form.decimal, _ = value.(string); m.form.decimal != DecimalPoint && m.form.decimal != DecimalComma {
+			return `decimal of the map is neither "." nor ",": write the sign that stands before the cents`
+		}
+		return ""
+	case Dates:
+		if m.form.dates, _ = value.(string); m.form.dates != DayFirst && m.form.dates != MonthFirst {
+			return `dates of the map is neither "dmy" nor "mdy": write the order of day, month and year, or leave it out for 2026-11-22`
+		}
+		return ""
 	}
 	isPattern := slices.Contains(patterns, key)
 	if !isPattern && !slices.Contains(columns, key) {
-		return fmt.Sprintf("the map names %q, which is no column of ours: use %s, the patterns %s, or create_companies",
+		return fmt.Sprintf("the map names %q, which is no column of ours: use %s, the patterns %s, decimal, dates or create_companies",
 			shorten(key), known, strings.Join(patterns, ", "))
 	}
 	name, isText := value.(string)

@@ -30,11 +30,28 @@ type Reader struct {
 
 const byteOrderMark = "\ufeff"
 
-// NewReader reads the header of an RFC 4180 file in UTF-8, with or without a byte order mark, separated by commas or
-// semicolons, with LF or CRLF. Names of columns are compared without regard to case and outer white space. A file of
+// NewReader reads the header of an RFC 4180 file in UTF-8, with or without a byte order mark, separated by commas,
+// semicolons or tabs, with LF or CRLF. Names of columns are compared without regard to case and outer white space. A file of
 // rejects may come back: its columns line and reasons are passed over. Faults name every column that is missing, there
 // twice or unknown.
 func NewReader(r io.Reader, m Map) (*Reader, error) {
+	reader, err := openFile(r)
+	if err != nil {
+		return nil, err
+	}
+	if reader.sources, err = resolve(reader.header, m); err != nil {
+		return nil, err
+	}
+	for n := 1; n <= deal.MaxParties; n++ {
+		column := partyColumn(n)
+		reader.parties = append(reader.parties,
+			partySources{name: reader.source(column), role: reader.source(column + "_role"), share: reader.source(column + "_share")})
+	}
+	return reader, nil
+}
+
+// openFile reads the header as it stands, before any column of it has a meaning.
+func openFile(r io.Reader) (*Reader, error) {
 	const longestHeader = 64 << 10
 	buffer := bufio.NewReaderSize(r, longestHeader)
 	start, err := buffer.Peek(longestHeader)
@@ -44,11 +61,8 @@ func NewReader(r io.Reader, m Map) (*Reader, error) {
 	if bytes.HasPrefix(start, []byte(byteOrderMark)) {
 		_, _ = buffer.Discard(len(byteOrderMark)) // it lies in the buffer
 	}
-	firstLine, _, _ := bytes.Cut(start, []byte("\n"))
 	reader := &Reader{csv: csv.NewReader(buffer), refs: map[string]int{}}
-	if bytes.Count(firstLine, []byte(";")) > bytes.Count(firstLine, []byte(",")) {
-		reader.csv.Comma = ';'
-	}
+	reader.csv.Comma = separator(start)
 	header, err := reader.csv.Read()
 	if errors.Is(err, io.EOF) {
 		return nil, Faults{"the file is empty: its first line names the columns"}
@@ -61,15 +75,19 @@ func NewReader(r io.Reader, m Map) (*Reader, error) {
 	}
 	reader.rejected = len(header) > 2 && slices.Equal(header[len(header)-2:], rejectColumns)
 	reader.header = reader.original(header)
-	if reader.sources, err = resolve(reader.header, m); err != nil {
-		return nil, err
-	}
-	for n := 1; n <= deal.MaxParties; n++ {
-		column := partyColumn(n)
-		reader.parties = append(reader.parties,
-			partySources{name: reader.source(column), role: reader.source(column + "_role"), share: reader.source(column + "_share")})
-	}
 	return reader, nil
+}
+
+// separator is the sign that the first line has most of: a comma, a semicolon or a tab.
+func separator(start []byte) rune {
+	firstLine, _, _ := bytes.Cut(start, []byte("\n"))
+	most, count := ',', bytes.Count(firstLine, []byte(","))
+	for _, sign := range ";\t" {
+		if n := bytes.Count(firstLine, []byte(string(sign))); n > count {
+			most, count = sign, n
+		}
+	}
+	return most
 }
 
 // Header is the first record of the file, without the columns that a file of rejects adds.
@@ -83,6 +101,28 @@ func (r *Reader) source(column string) source {
 		return s
 	}
 	return source{label: column, index: -1}
+}
+
+// Place parts a reason of a row, as the row has it or as deal.Decide gives it, into which of our columns it is about and
+// what is wrong there. The column is empty for a reason that is about the whole row.
+func (r *Reader) Place(reason string) (column, message string) {
+	longest := 0
+	for _, c := range columns {
+		for _, label := range []string{r.source(c).label, c} {
+			if strings.HasPrefix(reason, label+": ") && len(label) > longest {
+				column, longest = c, len(label)
+			}
+		}
+	}
+	if longest > 0 {
+		return column, reason[longest+len(": "):]
+	}
+	at, message, _ := strings.Cut(reason, ": ")
+	of, _, _ := strings.Cut(at, "/")
+	if column = map[string]string{"parties": "party_1", "value": "amount", "customer": "customer"}[of]; column == "" {
+		message = reason
+	}
+	return column, message
 }
 
 // Next reads the next row that holds anything, and io.EOF behind the last. A row that cannot be a deal is no error: it

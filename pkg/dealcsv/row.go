@@ -159,8 +159,9 @@ func (row *Row) currency(s source) money.Currency {
 
 // minor reads minor units of the row's currency. Where that is unknown, only the form of the number is checked.
 func (row *Row) minor(s source, text string) (minor int64, sound bool) {
-	if !isDecimal(text) {
-		row.fault(s, "not a number: write it as 1250000.00, digits and a point, without separators of thousands")
+	text, is := s.form.number(text, row.Value.Currency)
+	if !is {
+		row.fault(s, "not a number: write it as %s", s.form.sample())
 		return 0, false
 	}
 	if row.Value.Currency == "" {
@@ -183,6 +184,8 @@ func isDigits(text string) bool { return text != "" && strings.Trim(text, "01234
 func (row *Row) status(s source) deal.Status {
 	status := deal.Status(strings.ToLower(row.clean(s)))
 	switch status {
+	case "closed won", "gewonnen": // as common programs say it
+		return deal.Won
 	case deal.New, deal.Pending, deal.Closing, deal.Won:
 	default:
 		row.fault(s, "not a status that can be imported: write won, closing or pending")
@@ -196,9 +199,9 @@ func (row *Row) day(s source) *calendar.Date {
 	if text == "" {
 		return nil
 	}
-	d, err := calendar.ParseDate(text)
+	d, err := s.form.day(text)
 	if err != nil {
-		row.fault(s, "not a day from %s to %s: write it as 2026-11-22 (year-month-day)", calendar.First, calendar.Last)
+		row.fault(s, "not a day from %s to %s: write it as %s", calendar.First, calendar.Last, s.form.sampleDay())
 		return nil
 	}
 	return &d
