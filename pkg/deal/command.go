@@ -8,10 +8,11 @@ import (
 
 // Actor is who gives a command. Exactly one of Company, Association and IsSystem is set.
 type Actor struct {
-	Key         ID // the key that signed the request; zero for the system
+	Key         ID // the key, person or link that signed the request; zero for the system
 	Company     ID // acts as a party
 	Association ID // acts as its registrar
 	IsSystem    bool
+	LinkOf      ID // with Company: the association whose registrar issued the link that speaks for it; zero for a key
 }
 
 // holds tells whether the actor has the capacity in the deal.

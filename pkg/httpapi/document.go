@@ -86,7 +86,7 @@ var tags = []*huma.Tag{
 }
 
 // complete adds to an operation what follows from what it is: its problems, the 200 of a replay, the headers. An
-// operation names in Errors only what does not follow: 403, 409, and 404 when it has no path parameter.
+// operation names in Errors only what does not follow: 403 and 409.
 func complete(api *huma.OpenAPI, op *huma.Operation) {
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = MaxBodyBytes // huma has no limit of its own for raw bodies
@@ -193,7 +193,7 @@ func problemsOf(op *huma.Operation) []int {
 	if signed(op) {
 		statuses = append(statuses, http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusServiceUnavailable)
 	}
-	if hasParameter(op, "path", "") {
+	if hasParameter(op, "path", "") || signed(op) && !forGuests(op) {
 		statuses = append(statuses, http.StatusNotFound)
 	}
 	if op.RequestBody != nil {

@@ -93,7 +93,11 @@ func (s *Server) authenticate(ctx huma.Context, next func(huma.Context)) {
 	} else {
 		note.principal = principal
 	}
-	if s.admit(w, principal) {
+	switch {
+	case !s.admit(w, principal):
+	case principal.Role == roster.RoleGuest && !forGuests(ctx.Operation()):
+		NotFound().Write(w)
+	default:
 		next(ctx)
 	}
 }

@@ -51,6 +51,12 @@ type Server struct {
 // Public in huma.Operation.Security opens an operation to everyone.
 var Public = []map[string][]string{}
 
+// ForGuests in huma.Operation.Metadata opens an operation to guests. From every other one, and from each that comes later, a
+// guest gets 404.
+var ForGuests = map[string]any{"guests": true}
+
+func forGuests(op *huma.Operation) bool { return op.Metadata["guests"] == true }
+
 // New makes a server with /openapi.json, /docs, /livez, /readyz and /metrics. Register operations on API before serving.
 func New(cfg Config) *Server {
 	adoptHuma()

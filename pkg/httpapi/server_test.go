@@ -46,7 +46,10 @@ var (
 	caller    = roster.Principal{KeyID: deal.ID{1}, Role: roster.RoleMember, Company: deal.ID{2}}
 )
 
-const token = "drk_good_secret"
+const (
+	token      = "drk_good_secret"
+	guestToken = "drk_guest_secret"
+)
 
 func serve(t *testing.T) (*httptest.Server, *observer.ObservedLogs) {
 	t.Helper()
@@ -57,6 +60,8 @@ func serve(t *testing.T) (*httptest.Server, *observer.ObservedLogs) {
 			switch sent {
 			case token:
 				return caller, nil
+			case guestToken:
+				return roster.Principal{KeyID: deal.ID{3}, Role: roster.RoleGuest}, nil
 			case "early":
 				return roster.Principal{}, roster.ErrNotLoaded
 			}
@@ -82,6 +87,8 @@ func serve(t *testing.T) (*httptest.Server, *observer.ObservedLogs) {
 			}
 			return httpapi.WithTag(8, in.Body), nil
 		})
+	huma.Register(server.API, huma.Operation{OperationID: "visit", Method: http.MethodGet, Path: "/visits", Metadata: httpapi.ForGuests},
+		func(context.Context, *struct{}) (*struct{}, error) { return nil, nil })
 	huma.Register(server.API, huma.Operation{OperationID: "list", Method: http.MethodGet, Path: "/things", Security: httpapi.Public},
 		func(_ context.Context, in *struct{ httpapi.Paging }) (*httpapi.List[string], error) {
 			position, err := in.Position()
@@ -376,6 +383,20 @@ func TestOptional_TellsAbsentFromNull(t *testing.T) {
 		patch.Domain.Apply(&got)
 		if got != want {
 			t.Errorf("%s makes %q, want %q", body, got, want)
+		}
+	}
+}
+
+func TestServer_LetsGuestsIntoWhatIsMarkedForThemOnly(t *testing.T) {
+	t.Parallel()
+	web, _ := serve(t)
+	if a := send(t, web, http.MethodGet, "/visits", "", "Authorization", "Bearer "+guestToken); a.status != http.StatusNoContent {
+		t.Errorf("a marked operation: %d %s", a.status, a.text)
+	}
+	for _, body := range []string{"{}", "not JSON"} { // nothing is told about the request either
+		a := send(t, web, http.MethodPut, "/things/"+deal.ID{7}.String(), body, "Authorization", "Bearer "+guestToken)
+		if a.status != http.StatusNotFound || a.problem.Detail != httpapi.NotFound().Detail {
+			t.Errorf("another one: %d %s", a.status, a.text)
 		}
 	}
 }

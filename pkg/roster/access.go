@@ -9,7 +9,7 @@ import "github.com/dealreg/dealreg/pkg/deal"
 //	               of companies that are in no other one; reads its members' waivers
 //	company admin  its company with its keys, people and waivers
 //	board, auditor read their association, an auditor without one every association
-//	everyone       names, countries and domains of companies, because partners must be found
+//	everyone       names, countries and domains of companies, because partners must be found; but a guest nothing
 
 // MaySeeAssociation lets those in who act in it, and companies that are or were its members.
 func (r *Roster) MaySeeAssociation(p Principal, association deal.ID) bool {
@@ -66,7 +66,7 @@ func (r *Roster) MayIssue(p Principal, s Scope) bool {
 			return own && len(r.Memberships(s.CompanyID)) == 1
 		}
 		return s.Role != RoleOperator && p.IsRegistrarOf(s.AssociationID)
-	case RoleMember, RoleBoard, RoleAuditor:
+	case RoleMember, RoleBoard, RoleAuditor, RoleGuest:
 	}
 	return false
 }
@@ -76,9 +76,9 @@ func (r *Roster) MaySeeKey(p Principal, k Key) bool {
 	return k.ID == p.KeyID || r.MayIssue(p, k.Scope())
 }
 
-// MaySeePerson is for those who may invite the person, and for the person.
+// MaySeePerson is for those who may invite the person, and for the person. Nobody invites guests: deals have links.
 func (r *Roster) MaySeePerson(p Principal, other Person) bool {
-	return other.ID == p.KeyID || r.MayIssue(p, other.Scope())
+	return other.Role != RoleGuest && (other.ID == p.KeyID || r.MayIssue(p, other.Scope()))
 }
 
 // MayWaive is for the company's admin: what a company keeps to itself, nobody else gives away.

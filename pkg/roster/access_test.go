@@ -33,6 +33,7 @@ func TestAccess_EachRoleReachesItsOwnOnly(t *testing.T) {
 	auditorOfMine := roster.Principal{Role: roster.RoleAuditor, Association: mine}
 	admin := roster.Principal{Role: roster.RoleCompanyAdmin, Company: only}
 	member := roster.Principal{Role: roster.RoleMember, Company: only}
+	guest := roster.Principal{Role: roster.RoleGuest, Company: only, Association: mine, Deal: newID()}
 	nobody := roster.Principal{}
 
 	memberKey := func(id deal.ID) roster.Scope { return roster.Scope{Role: roster.RoleMember, CompanyID: id} }
@@ -68,7 +69,7 @@ func TestAccess_EachRoleReachesItsOwnOnly(t *testing.T) {
 		for _, p := range c.want {
 			may[p] = true
 		}
-		for _, p := range []roster.Principal{operator, registrar, board, auditor, auditorOfMine, admin, member, nobody} {
+		for _, p := range []roster.Principal{operator, registrar, board, auditor, auditorOfMine, admin, member, guest, nobody} {
 			if c.may(p) != may[p] {
 				t.Errorf("%s: %+v may: %v", name, p, !may[p])
 			}

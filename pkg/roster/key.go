@@ -44,7 +44,7 @@ func (s Scope) Validate() deal.Invalid {
 	case RoleAuditor:
 		mayHaveAssociation = true
 	case RoleOperator:
-	default:
+	default: // nor RoleGuest: a registrar issues a link on a deal
 		faults.Add("/role", "not a role: write member, company_admin, registrar, board, auditor or operator")
 		return faults
 	}

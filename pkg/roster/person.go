@@ -27,8 +27,10 @@ type Person struct {
 	Role          Role       `json:"role"`
 	CompanyID     deal.ID    `json:"company_id,omitzero"`
 	AssociationID deal.ID    `json:"association_id,omitzero"`
-	Subjects      []Subject  `json:"subjects,omitempty"` // how OpenID providers know the person
-	Link          *Link      `json:"link,omitempty"`     // the one sign-in link that is not used yet
+	DealID        deal.ID    `json:"deal_id,omitzero"`    // of a guest
+	ForgetAt      *time.Time `json:"forget_at,omitempty"` // of a guest: when nothing of its link opens anything any more
+	Subjects      []Subject  `json:"subjects,omitempty"`  // how OpenID providers know the person
+	Link          *Link      `json:"link,omitempty"`      // the one sign-in link that is not used yet
 	CreatedAt     time.Time  `json:"created_at"`
 	DisabledAt    *time.Time `json:"disabled_at,omitempty"` // nil: may sign in
 
@@ -73,7 +75,7 @@ func (p Person) Scope() Scope {
 
 // Principal is who acts when the person does.
 func (p Person) Principal() Principal {
-	return Principal{KeyID: p.ID, Role: p.Role, Company: p.CompanyID, Association: p.AssociationID}
+	return Principal{KeyID: p.ID, Role: p.Role, Company: p.CompanyID, Association: p.AssociationID, Deal: p.DealID}
 }
 
 // IsEmail tells whether text is one plain address of RFC 5322 at a web domain, in ASCII: letters of other alphabets
@@ -95,7 +97,7 @@ func emailKey(email string) string {
 	return strings.ToLower(email)
 }
 
-// Person finds a person by its ID, disabled ones too.
+// Person finds a person by its ID, disabled ones and guests too.
 func (r *Roster) Person(id deal.ID) (Person, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -103,13 +105,19 @@ func (r *Roster) Person(id deal.ID) (Person, bool) {
 	return p, ok
 }
 
-// People lists all of them by ID, which is the order in which they were invited.
+// People lists all of them but the guests by ID, which is the order in which they were invited.
 func (r *Roster) People() []Person {
+	return r.peopleWho(func(p Person) bool { return p.Role != RoleGuest })
+}
+
+func (r *Roster) peopleWho(are func(Person) bool) []Person {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	found := make([]Person, 0, len(r.people))
 	for _, p := range r.people {
-		found = append(found, p)
+		if are(p) {
+			found = append(found, p)
+		}
 	}
 	slices.SortFunc(found, func(a, b Person) int { return a.ID.Compare(b.ID) })
 	return found
@@ -155,7 +163,7 @@ func (r *Roster) onePerson(candidates func() []deal.ID) (Person, bool) {
 func (r *Roster) setPerson(p Person) {
 	r.removePerson(p.ID)
 	r.people[p.ID] = p
-	if key := emailKey(p.Email); key != "" {
+	if key := emailKey(p.Email); key != "" && p.Role != RoleGuest { // its address signs nobody in
 		add(r.byEmail, key, p.ID)
 	}
 	for _, s := range p.Subjects {

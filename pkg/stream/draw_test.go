@@ -90,7 +90,7 @@ func drawActor(t *rapid.T) deal.Actor {
 	a := deal.Actor{Key: ids().Draw(t, "key")}
 	switch rapid.IntRange(0, 2).Draw(t, "actor") {
 	case 0:
-		a.Company = ids().Draw(t, "company")
+		a.Company, a.LinkOf = ids().Draw(t, "company"), ids().Draw(t, "link of")
 	case 1:
 		a.Association = ids().Draw(t, "association")
 	default:

@@ -182,6 +182,7 @@ func encodeActor(a deal.Actor) *dealregv1.Actor {
 	}
 	return &dealregv1.Actor{
 		Role: role, KeyId: encodeID(a.Key), CompanyId: encodeID(a.Company), AssociationId: encodeID(a.Association),
+		LinkOfAssociationId: encodeID(a.LinkOf),
 	}
 }
 
@@ -305,7 +306,7 @@ func (d *decoder) terms(m *dealregv1.Terms) deal.Terms {
 func (d *decoder) actor(m *dealregv1.Actor) deal.Actor {
 	return deal.Actor{
 		Key: d.id(m.GetKeyId()), Company: d.id(m.GetCompanyId()), Association: d.id(m.GetAssociationId()),
-		IsSystem: m.GetRole() == dealregv1.Role_ROLE_SYSTEM,
+		IsSystem: m.GetRole() == dealregv1.Role_ROLE_SYSTEM, LinkOf: d.id(m.GetLinkOfAssociationId()),
 	}
 }
 

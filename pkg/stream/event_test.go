@@ -154,9 +154,9 @@ func TestEncode_FillsEveryFieldOfTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, empty := range emptyFields(m.ProtoReflect(), "event") {
-		// An actor has no association beside a company; replaces is as attributions, here with nothing but withheld.
+		// An actor has no association beside a company, and here no link; replaces is as attributions, here with nothing but withheld.
 		switch empty {
-		case "event.actor.association_id", "event.attributions.withheld", "event.unduplicated.withheld",
+		case "event.actor.association_id", "event.actor.link_of_association_id", "event.attributions.withheld", "event.unduplicated.withheld",
 			"event.unduplicated.association_id", "event.unduplicated.chapters", "event.unduplicated.pairs":
 			continue
 		}

@@ -51,14 +51,14 @@ func startBenchRegistry(ctx context.Context, engines *benchEngines, log *zap.Log
 	health, store, people := lifecycle.NewHealth(), roster.NewStore(engines.js), roster.New(engines.js, log, lifecycle.NewHealth())
 	// Its lines are made as always, and kept by nobody.
 	lines := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(io.Discard), zap.InfoLevel))
+	pepper := make([]byte, 32)
+	_, _ = rand.Read(pepper) // never fails (crypto/rand)
 	s, err := registry.New(registry.Config{
-		Log: lines, NATS: engines.nc, Roster: people, Store: store, Finder: house, Health: health, Now: time.Now,
+		Log: lines, NATS: engines.nc, Roster: people, Store: store, Finder: house, Health: health, Now: time.Now, Pepper: pepper,
 	})
 	if err != nil {
 		return nil, errors.Join(err, house.Close())
 	}
-	pepper := make([]byte, 32)
-	_, _ = rand.Read(pepper) // never fails (crypto/rand)
 	server := httpapi.New(httpapi.Config{
 		Log: lines, Health: health, Authenticate: roster.Authenticator{Roster: people, Pepper: pepper}.Authenticate,
 		Limit: func(roster.Principal) httpapi.Limit { return httpapi.Limit{} },

@@ -208,6 +208,7 @@ type world struct {
 	revoked  string
 	samples  int
 	board    string // of the association that does not own ids
+	guest    string // on the deal ids["guest"], which is another one than ids["deals"]
 }
 
 func startWorld(t *testing.T) *world {
@@ -287,6 +288,7 @@ func (w *world) settle() {
 	won := first(get("/v1/deals?limit=1&status=won&association=" + w.ids["associations"]))
 	w.ids["deals"] = won["id"].(string)
 	get("/v1/companies?q=alder")
+	get("/v1/deals/counts?association=" + w.ids["associations"])
 	get("/v1/deals/" + w.ids["deals"] + "/events")
 	get("/v1/companies/" + w.ids["companies"] + "/volume?year=" + strconv.Itoa(time.Now().Year()))
 	get("/v1/volume?by=month&year=" + strconv.Itoa(time.Now().Year()-1))
@@ -422,6 +424,38 @@ func (w *world) deal(by *client, company string) {
 	w.ids["other"] = other.ID.String()
 	w.conflict(d.ID.String(), w.ids["other"])
 	post(by, http.MethodPost, here+"/withdraw", map[string]any{})
+	w.invitesGuest(by, body)
+}
+
+// invitesGuest registers a deal with a party that is no member, whose guest signs in.
+func (w *world) invitesGuest(by *client, body map[string]any) {
+	w.t.Helper()
+	do := func(by *client, c call) {
+		w.t.Helper()
+		if _, err := by.do(w.t.Context(), c); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	people := demoWorld{api: w.operator}
+	outsider, err := people.create(w.t.Context(), "/v1/companies", map[string]any{"name": "Outside", "country": "DE"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	amount := map[string]any{"amount": "0", "currency": "EUR"}
+	body["external_ref"], body["customer"] = "C-3", map[string]any{"name": "Fabrikam", "country": "DE"}
+	body["parties"] = append(body["parties"].([]any), map[string]any{"company_id": outsider, "share": amount})
+	var d registry.Deal
+	do(by, call{method: http.MethodPost, path: "/v1/deals", body: body, into: &d, header: map[string]string{"Idempotency-Key": "guest"}})
+	w.ids["guest"] = d.ID.String()
+	links := "/v1/deals/" + w.ids["guest"] + "/links"
+	var spare, link registry.NewDealLink
+	var session struct{ Secret string }
+	do(w.operator, call{method: http.MethodPost, path: links, body: map[string]any{"company_id": outsider}, into: &spare})
+	do(w.operator, call{method: http.MethodDelete, path: links + "/" + spare.ID.String()})
+	do(w.operator, call{method: http.MethodPost, path: links, body: map[string]any{"company_id": outsider}, into: &link})
+	do(w.operator, call{method: http.MethodGet, path: links})
+	do(w.operator, call{method: http.MethodPost, path: "/v1/sessions", body: map[string]any{"link": link.Link}, into: &session})
+	w.ids["link_id"], w.guest = link.ID.String(), session.Secret
 }
 
 // signIns invites a person who signs in and out, and lets two companies waive.
@@ -643,6 +677,7 @@ func TestOpenAPI_DescribesEveryAnswerOfEveryOperation(t *testing.T) {
 		}
 		w.refusesStrangers(op)
 		w.refusesTheBoardOfAnother(op)
+		w.refusesTheGuestOfAnotherDeal(op)
 		w.refusesWrongPaths(op)
 		w.refusesWrongQueries(op)
 		w.refusesWrongHeaders(op)
@@ -683,6 +718,41 @@ func (w *world) refusesTheBoardOfAnother(op *huma.Operation) {
 		statuses = append(statuses, http.StatusUnprocessableEntity) // what the key would be for, and whose deals, is not said
 	}
 	w.refused("the board of another association", a, statuses...)
+}
+
+// refusesTheGuestOfAnotherDeal wants each operation to answer a guest as if nothing were there but its own deal, where it
+// finds nothing but what is listed here.
+func (w *world) refusesTheGuestOfAnotherDeal(op *huma.Operation) {
+	if op.OperationID == "end-session" || op.Security != nil && len(op.Security) == 0 {
+		return
+	}
+	a := w.sample(op)
+	a.key = w.guest
+	if op.OperationID == "get-session" {
+		if got := w.send(a); got.status != http.StatusOK || !strings.Contains(got.text, w.ids["guest"]) {
+			w.t.Errorf("a guest's session: %d %s", got.status, got.text)
+		}
+		return
+	}
+	w.refused("the guest of another deal", a, http.StatusNotFound)
+	if !strings.HasPrefix(op.Path, "/v1/deals/{id}") {
+		return
+	}
+	a.path["id"] = w.ids["guest"]
+	switch got := w.send(a); op.OperationID {
+	case "get-deal", "list-deal-events":
+		if got.status != http.StatusOK {
+			w.t.Errorf("%s refuses the deal's guest: %d %s", op.OperationID, got.status, got.text)
+		}
+	case "accept-deal", "decline-deal", "attest-deal", "refuse-deal":
+		if got.status == http.StatusNotFound || got.status == http.StatusForbidden {
+			w.t.Errorf("%s is not for the deal's guest: %d %s", op.OperationID, got.status, got.text)
+		}
+	default:
+		if got.status != http.StatusNotFound {
+			w.t.Errorf("%s lets a guest in: %d %s", op.OperationID, got.status, got.text)
+		}
+	}
 }
 
 func (w *world) refusesWrongPaths(op *huma.Operation) {

@@ -254,7 +254,7 @@ func (a *assembly) addServices(names []string) error {
 		case serviceRegistry:
 			s, err := registry.New(registry.Config{
 				Log: a.log, NATS: a.nc, Roster: a.roster, Store: a.store, Finder: a.house, Health: a.health, Now: time.Now,
-				Replicas: a.Replicas, Gate: gate,
+				Pepper: a.pepper, Replicas: a.Replicas, Gate: gate,
 			})
 			if err != nil {
 				return err

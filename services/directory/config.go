@@ -31,6 +31,9 @@ type Config struct {
 	// OpenID verifies the ID tokens with which people sign in. Without it they sign in with links only.
 	OpenID *oidclogin.Provider
 
+	// ForgetEvery is how often guests are looked for whose time is over; 0 is an hour.
+	ForgetEvery time.Duration
+
 	Log    *zap.Logger      // nil logs nothing
 	Health roster.Health    // nil reports nothing
 	Now    func() time.Time // nil: the clock
@@ -45,6 +48,9 @@ func (c *Config) check() error {
 	}
 	if c.Log == nil {
 		c.Log = zap.NewNop()
+	}
+	if c.ForgetEvery == 0 {
+		c.ForgetEvery = time.Hour
 	}
 	if c.Now == nil {
 		c.Now = time.Now //nolint:forbidigo // the clock of the running service

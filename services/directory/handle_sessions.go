@@ -16,11 +16,12 @@ import (
 
 // Session tells who signs a request.
 type Session struct {
-	Role          roster.Role     `json:"role" enum:"member,company_admin,registrar,board,auditor,operator"`
+	Role          roster.Role     `json:"role" enum:"member,company_admin,registrar,board,auditor,operator,guest"`
 	CompanyID     *deal.ID        `json:"company_id,omitempty"`
-	AssociationID *deal.ID        `json:"association_id,omitempty"`
+	AssociationID *deal.ID        `json:"association_id,omitempty" doc:"Of a guest: whose registrar issued the link"`
+	DealID        *deal.ID        `json:"deal_id,omitempty" doc:"Of a guest: the one deal on which it speaks for the company"`
 	KeyID         *deal.ID        `json:"key_id,omitempty" doc:"The key, or the one that the session was made for"`
-	PersonID      *deal.ID        `json:"person_id,omitempty" doc:"The person who signed in"`
+	PersonID      *deal.ID        `json:"person_id,omitempty" doc:"The person who signed in; of a guest the link's id"`
 	Name          string          `json:"name,omitempty" doc:"Of the person"`
 	Language      roster.Language `json:"language,omitempty" enum:"en,de" doc:"Of the person"`
 	ExpiresAt     *time.Time      `json:"expires_at,omitempty" doc:"Absent for a key, which lasts until it is revoked"`
@@ -34,7 +35,7 @@ type NewSession struct {
 
 type credentials struct {
 	Key     string `json:"key,omitempty" maxLength:"200" doc:"A key of POST /v1/keys"`
-	Link    string `json:"link,omitempty" maxLength:"200" doc:"The token of a sign-in link: it works once"`
+	Link    string `json:"link,omitempty" maxLength:"200" doc:"The token of a sign-in link, or of a link to one deal: it works once"`
 	IDToken string `json:"id_token,omitempty" maxLength:"16384" doc:"An ID token of the OpenID provider"`
 	Nonce   string `json:"nonce,omitempty" maxLength:"200" doc:"With id_token: the nonce that the sign-in began with"`
 }
@@ -49,11 +50,11 @@ func (s *Service) sessionRoutes(api huma.API) {
 	}, s.startSession)
 	huma.Register(api, huma.Operation{
 		OperationID: "get-session", Method: http.MethodGet, Path: "/v1/session", Tags: tags,
-		Summary: "Tell who signs this request",
+		Summary: "Tell who signs this request", Metadata: httpapi.ForGuests,
 	}, s.getSession)
 	huma.Register(api, huma.Operation{
 		OperationID: "end-session", Method: http.MethodDelete, Path: "/v1/session", Tags: tags,
-		Summary: "Sign out", Errors: []int{http.StatusConflict},
+		Summary: "Sign out", Errors: []int{http.StatusConflict}, Metadata: httpapi.ForGuests,
 	}, s.endSession)
 }
 
@@ -189,7 +190,7 @@ func (s *Service) byIDToken(ctx context.Context, token, nonce string) (roster.Pe
 
 // showSession tells who acts; session is nil for a key.
 func (s *Service) showSession(p roster.Principal, session *roster.Session) Session {
-	shown := Session{Role: p.Role, CompanyID: some(p.Company), AssociationID: some(p.Association)}
+	shown := Session{Role: p.Role, CompanyID: some(p.Company), AssociationID: some(p.Association), DealID: some(p.Deal)}
 	if session == nil {
 		shown.KeyID = &p.KeyID
 		return shown

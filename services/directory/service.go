@@ -9,6 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/httpapi"
@@ -39,7 +40,8 @@ func New(cfg Config) (*Service, error) {
 	return &Service{cfg: cfg, store: roster.NewStore(cfg.JetStream), turn: make(chan struct{}, 1)}, nil
 }
 
-// Run makes the buckets and the operator's first key, as soon as there is a server, and blocks until ctx ends.
+// Run makes the buckets and the operator's first key, as soon as there is a server, and then forgets guests whose time is
+// over until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := s.prepare(ctx)
@@ -51,8 +53,26 @@ func (s *Service) Run(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("prepare the directory: %w", err)
 	}
-	<-ctx.Done()
+	s.forgetGuests(ctx)
 	return nil
+}
+
+// forgetGuests leaves no name and no address of a guest behind for much longer than its link could be used.
+func (s *Service) forgetGuests(ctx context.Context) {
+	tick := time.NewTicker(s.cfg.ForgetEvery)
+	defer tick.Stop()
+	for {
+		within, cancel := context.WithTimeout(ctx, prepareWithin)
+		if err := s.store.ForgetGuests(within, s.cfg.Roster, s.cfg.Now()); err != nil && ctx.Err() == nil {
+			s.cfg.Log.Warn("guests not forgotten, trying again", zap.Error(err), zap.Duration("in", s.cfg.ForgetEvery))
+		}
+		cancel()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func pause() backoff.BackOff {

@@ -57,7 +57,7 @@ func startWith(t *testing.T, js jetstream.JetStream, openID *oidclogin.Provider)
 	announced := make(chan string, 1)
 	service, err := directory.New(directory.Config{
 		JetStream: js, Roster: r, Pepper: pepper, Health: s.health,
-		Now: s.now, OpenID: openID,
+		Now: s.now, OpenID: openID, ForgetEvery: 5 * time.Millisecond,
 		Announce:    func(token string) { announced <- token },
 		HasWonDeals: func(context.Context, deal.ID) (bool, error) { return s.won, nil },
 	})

@@ -93,10 +93,10 @@ func (s *Service) act(
 	return answer{Stored: stored}, nil
 }
 
-// onceMore answers a company that no longer sees the deal: with what it did itself before it left, when it is that request
+// onceMore answers a company or its guest that no longer sees the deal: with what it did itself before it left, when it is that request
 // again, else as if there were no deal.
 func onceMore(history []stream.Stored, r request) (answer, error) {
-	if r.caller.ActsFor(r.caller.Company) {
+	if r.caller.SpeaksFor(r.caller.Company, history[0].Deal.ID) {
 		if done, found, err := replay(history, deal.Actor{Company: r.caller.Company}, r); found && err == nil {
 			return done, nil
 		}
@@ -189,8 +189,8 @@ func keyUsed() *httpapi.Problem {
 // actorOn tells in what part the caller acts on the deal, and whether the caller may know of it at all. A company that the
 // event took out may hear that it is out, but not what the others agreed on without it.
 func actorOn(last stream.Stored, p roster.Principal) (deal.Actor, bool) {
-	if _, party := last.Deal.Standing(p.Company); party && p.ActsFor(p.Company) {
-		return deal.Actor{Key: p.KeyID, Company: p.Company}, true
+	if _, party := last.Deal.Standing(p.Company); party && p.SpeaksFor(p.Company, last.Deal.ID) {
+		return partyOn(last.Deal, p)
 	}
 	for _, association := range last.Audience.Associations {
 		if p.IsRegistrarOf(association) {
@@ -198,6 +198,16 @@ func actorOn(last stream.Stored, p roster.Principal) (deal.Actor, bool) {
 		}
 	}
 	return deal.Actor{}, p.Role == roster.RoleOperator
+}
+
+// partyOn is the caller as a party of the deal. For a guest there is no deal any more once it has ended.
+func partyOn(d deal.Deal, p roster.Principal) (deal.Actor, bool) {
+	a := deal.Actor{Key: p.KeyID, Company: p.Company}
+	if p.Role == roster.RoleGuest {
+		a.LinkOf = p.Association
+		return a, !d.Status.Final()
+	}
+	return a, true
 }
 
 // today is the day at the actor's place: the latest among its associations' zones.

@@ -18,7 +18,8 @@ type Config struct {
 	Log    *zap.Logger
 	NATS   *nats.Conn
 	Roster *roster.Roster
-	Store  *roster.Store        // for the companies and members that an import creates
+	Store  *roster.Store        // for the companies and members that an import creates, and for links
+	Pepper []byte               // for the hashes of links, at least 32 bytes, the same as the directory's
 	Finder *warehouse.Warehouse // finds deals for lists; the log says what they are
 	Health *lifecycle.Health
 	Now    func() time.Time
@@ -33,6 +34,9 @@ type Config struct {
 func (c Config) check() error {
 	if c.Log == nil || c.NATS == nil || c.Roster == nil || c.Store == nil || c.Finder == nil || c.Health == nil || c.Now == nil {
 		return errors.New("registry: a required field of Config is missing")
+	}
+	if len(c.Pepper) < 32 {
+		return errors.New("registry: the pepper needs at least 32 bytes")
 	}
 	return nil
 }

@@ -45,6 +45,21 @@ func (x *conflictIndex) between(a, b deal.ID) (flag, bool) {
 	return f, found
 }
 
+// undecided is how many flags wait for a decision that the association's registrar may make.
+func (x *conflictIndex) undecided(association deal.ID) uint64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	n := uint64(0)
+	for id, flags := range x.byDeal {
+		for _, f := range flags {
+			if f.Deals[0] == id && f.State == ConflictUndecided && slices.Contains(f.Associations, association) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // add takes the flag in unless a later record of it is there.
 func (x *conflictIndex) add(f flag) {
 	x.mu.Lock()

@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -60,6 +62,21 @@ func TestRegistry_SameRequestGivesTheSameDeal(t *testing.T) {
 	if again.status != http.StatusOK || again.header.Get("Idempotency-Replayed") != "true" || again.text != first.text ||
 		again.header.Get("ETag") != first.header.Get("ETag") {
 		t.Errorf("replay: %d %s, first %s", again.status, again.text, first.text)
+	}
+	// The form of the JSON means nothing: other spaces, and fields in another order.
+	pretty, err := json.MarshalIndent(body, " ", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := fmt.Appendf(nil, `{ "title" : %q, `, body["title"])
+	rest := bytes.Replace(pretty, fmt.Appendf(nil, `"title": %q,`, body["title"]), nil, 1)
+	turned := append(last, bytes.TrimPrefix(rest, []byte("{"))...)
+	if bytes.Equal(turned, pretty) {
+		t.Fatal("the same text")
+	}
+	again = w.send(w.keys[w.a], http.MethodPost, "/v1/deals", string(turned), "Idempotency-Key", "k")
+	if again.status != http.StatusOK || again.text != first.text {
+		t.Errorf("replay in another form: %d %s", again.status, again.text)
 	}
 	body["title"] = "Another"
 	if r := w.send(w.keys[w.a], http.MethodPost, "/v1/deals", body, "Idempotency-Key", "k"); r.status != http.StatusUnprocessableEntity ||

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -19,8 +20,10 @@ func (s *Service) Routes(api huma.API) {
 	list := operation(http.MethodGet, "/v1/deals", "list-deals", "List deals, the newest change first", 0, http.StatusNotFound)
 	list.Description = aboutList
 	huma.Register(api, list, s.list)
-	huma.Register(api, operation(http.MethodGet, dealRoute, "get-deal", "Read a deal", 0), s.get)
-	huma.Register(api, operation(http.MethodGet, dealRoute+"/events", "list-deal-events", "Read a deal's history", 0), s.events)
+	huma.Register(api, operation(http.MethodGet, "/v1/deals/counts", "count-deals", "Count a company's or an association's deals by where they stand", 0),
+		s.counts)
+	huma.Register(api, withGuests(operation(http.MethodGet, dealRoute, "get-deal", "Read a deal", 0)), s.get)
+	huma.Register(api, withGuests(operation(http.MethodGet, dealRoute+"/events", "list-deal-events", "Read a deal's history", 0)), s.events)
 	huma.Register(api, operation(http.MethodPatch, dealRoute, "edit-deal", "Change a deal's description, or its terms while it is pending or active", 0,
 		http.StatusConflict), s.patch)
 
@@ -37,6 +40,7 @@ func (s *Service) Routes(api huma.API) {
 	onMove[Bare](api, s, deal.Settle, "Let a disputed deal go on (registrar)")
 	onMove[Exclusion](api, s, deal.Exclude, "Take a won deal out of your association's figures (registrar)")
 
+	s.linkRoutes(api)
 	s.imports.routes(api)
 	s.conflicts.routes(api)
 	readLog := operation(http.MethodGet, "/v1/log", "read-log", "Read the log of deals as it is stored, to audit it", 0, http.StatusNotFound)
@@ -52,7 +56,17 @@ func onMove[B any, P interface {
 	moveBody
 }](api huma.API, s *Service, m deal.Move, summary string) {
 	path := dealRoute + "/" + string(m)
-	huma.Register(api, operation(http.MethodPost, path, string(m)+"-deal", summary, http.StatusOK, http.StatusConflict), move[B, P](s, m))
+	o := operation(http.MethodPost, path, string(m)+"-deal", summary, http.StatusOK, http.StatusConflict)
+	if slices.Contains(guestMoves, m) {
+		o = withGuests(o)
+	}
+	huma.Register(api, o, move[B, P](s, m))
+}
+
+// withGuests opens the operation to guests, on their one deal.
+func withGuests(o huma.Operation) huma.Operation {
+	o.Metadata = httpapi.ForGuests
+	return o
 }
 
 // operation describes one; problems are the statuses of those that do not follow from what it is.

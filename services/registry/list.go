@@ -124,7 +124,7 @@ func (s *Service) filter(caller roster.Principal, in *listInput) (f warehouse.Fi
 		}
 		f.Association = caller.Association
 	case roster.RoleOperator:
-	case roster.RoleBoard, roster.RoleAuditor:
+	case roster.RoleBoard, roster.RoleAuditor, roster.RoleGuest:
 		return f, false, httpapi.NotFound()
 	}
 	if f.Role != "" && f.Company.IsZero() {

@@ -29,6 +29,7 @@ type Look struct {
 	Role          roster.Role `json:"role" enum:"registrar,operator,auditor"`
 	AssociationID *deal.ID    `json:"association_id,omitempty" doc:"To which the deals belong. The operator's look at deals of several associations is one record in each"`
 	DealIDs       []deal.ID   `json:"deal_ids,omitempty" doc:"The deals that were shown; absent when it was the whole log"`
+	LinkID        *deal.ID    `json:"link_id,omitempty" doc:"The link to the deal that was issued, or revoked"`
 	Route         string      `json:"route" example:"/v1/deals/{id}"`
 	FromSequence  uint64      `json:"from_sequence,omitempty" doc:"From which on the log was read"`
 }

@@ -54,6 +54,7 @@ type HistoryActor struct {
 	Role          string   `json:"role" enum:"party,registrar,system"`
 	CompanyID     *deal.ID `json:"company_id,omitempty"`
 	AssociationID *deal.ID `json:"association_id,omitempty"`
+	LinkOf        *deal.ID `json:"link_of_association_id,omitempty" doc:"The association whose registrar issued the link with which the company's word was given; absent when its own key or person gave it"`
 }
 
 // HistoryChange is one field before and after; absent where the deal had no such field.
@@ -119,6 +120,9 @@ func historyEvent(e stream.Stored, changed []HistoryChange) HistoryEvent {
 		h.Actor = HistoryActor{Role: "registrar", AssociationID: &e.By.Association}
 	default:
 		h.Actor = HistoryActor{Role: "party", CompanyID: &e.By.Company}
+		if !e.By.LinkOf.IsZero() {
+			h.Actor.LinkOf = &e.By.LinkOf
+		}
 	}
 	return h
 }

@@ -81,7 +81,7 @@ func newWorldWith(t testing.TB, finder *warehouse.Warehouse) *world {
 	}
 	people := roster.New(js, zap.NewNop(), health)
 	w.service, err = New(Config{
-		Log: zap.NewNop(), NATS: nc, Roster: people, Store: store, Finder: finder, Health: health, Now: now,
+		Log: zap.NewNop(), NATS: nc, Roster: people, Store: store, Finder: finder, Health: health, Now: now, Pepper: pepper,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,10 +14,14 @@ func who(r *roster.Roster, a deal.Actor) string {
 	case a.IsSystem:
 		return "The system"
 	case !a.Company.IsZero():
+		name := "A company that is no longer known"
 		if company, known := r.Company(a.Company); known {
-			return company.Name
+			name = company.Name
 		}
-		return "A company that is no longer known"
+		if !a.LinkOf.IsZero() {
+			name += ", with a link from the registrar,"
+		}
+		return name
 	}
 	if association, known := r.Association(a.Association); known {
 		return "The registrar of " + association.Name

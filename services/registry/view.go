@@ -50,6 +50,7 @@ type Customer struct {
 // Party is one company's part in a deal, with what it has said.
 type Party struct {
 	CompanyID     deal.ID        `json:"company_id"`
+	Name          string         `json:"name,omitempty" doc:"The company's of today. Only when the deal is read, like moves"`
 	Role          deal.PartyRole `json:"role" enum:"lead,delivery,reseller,vendor,advisor,other"`
 	Share         httpapi.Amount `json:"share"`
 	Member        bool           `json:"member" doc:"Whether it was a member of some association when it entered the deal"`
@@ -76,13 +77,27 @@ type DealExclusion struct {
 func (s *Service) viewFor(d deal.Deal, by deal.Actor) Deal {
 	v := viewOf(d)
 	v.Moves = movesNow(d, by, s.cfg.Now())
+	s.nameParties(v.Parties)
+	if v.Correction != nil {
+		s.nameParties(v.Correction.Parties)
+	}
 	return v
+}
+
+func (s *Service) nameParties(parties []Party) {
+	for i := range parties {
+		company, _ := s.cfg.Roster.Company(parties[i].CompanyID)
+		parties[i].Name = company.Name
+	}
 }
 
 // movesNow lists the moves that the actor may make: those of the table that the domain would not refuse as they stand,
 // such as a second acceptance. What a request says with a move is not known yet.
 func movesNow(d deal.Deal, by deal.Actor, at time.Time) []deal.Move {
 	return slices.DeleteFunc(deal.Moves(d, by), func(m deal.Move) bool {
+		if !by.LinkOf.IsZero() && !slices.Contains(guestMoves, m) {
+			return true
+		}
 		switch m {
 		case deal.Edit, deal.Propose:
 			return false

@@ -181,7 +181,7 @@ func owner(p roster.Principal, body newEndpoint) (endpoint, error) {
 			return e, httpapi.Invalid(deal.Invalid{{Pointer: "/company_id", Message: "name the owner: either company_id or association_id"}})
 		}
 		return endpoint{Company: body.CompanyID, Association: body.AssociationID, Deals: !body.AssociationID.IsZero()}, nil
-	case roster.RoleMember, roster.RoleAuditor:
+	case roster.RoleMember, roster.RoleAuditor, roster.RoleGuest:
 		return e, httpapi.Forbidden("a company's admin creates its endpoints, the registrar and the board those of the association: ask one of them")
 	default:
 		return e, httpapi.Forbidden("a company's admin creates its endpoints, the registrar and the board those of the association: ask one of them")

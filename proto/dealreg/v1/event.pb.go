@@ -600,8 +600,11 @@ type Actor struct {
 	CompanyId []byte `protobuf:"bytes,3,opt,name=company_id,json=companyId,proto3" json:"company_id,omitempty"`
 	// The association acted for; empty for a company and the system.
 	AssociationId []byte `protobuf:"bytes,4,opt,name=association_id,json=associationId,proto3" json:"association_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The association whose registrar issued the link with which the company spoke: whoever holds the link, not a key of
+	// the company, and key_id names the link. Empty where a key of the company did.
+	LinkOfAssociationId []byte `protobuf:"bytes,5,opt,name=link_of_association_id,json=linkOfAssociationId,proto3" json:"link_of_association_id,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Actor) Reset() {
@@ -658,6 +661,13 @@ func (x *Actor) GetCompanyId() []byte {
 func (x *Actor) GetAssociationId() []byte {
 	if x != nil {
 		return x.AssociationId
+	}
+	return nil
+}
+
+func (x *Actor) GetLinkOfAssociationId() []byte {
+	if x != nil {
+		return x.LinkOfAssociationId
 	}
 	return nil
 }
@@ -1803,13 +1813,14 @@ const file_dealreg_v1_event_proto_rawDesc = "" +
 	"\fattributions\x18\f \x03(\v2\x17.dealreg.v1.AttributionR\fattributions\x123\n" +
 	"\breplaces\x18\r \x03(\v2\x17.dealreg.v1.AttributionR\breplaces\x12;\n" +
 	"\funduplicated\x18\x0e \x01(\v2\x17.dealreg.v1.AttributionR\funduplicated\x12L\n" +
-	"\x15unduplicated_replaces\x18\x0f \x01(\v2\x17.dealreg.v1.AttributionR\x14unduplicatedReplaces\"\x8a\x01\n" +
+	"\x15unduplicated_replaces\x18\x0f \x01(\v2\x17.dealreg.v1.AttributionR\x14unduplicatedReplaces\"\xbf\x01\n" +
 	"\x05Actor\x12$\n" +
 	"\x04role\x18\x01 \x01(\x0e2\x10.dealreg.v1.RoleR\x04role\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\fR\x05keyId\x12\x1d\n" +
 	"\n" +
 	"company_id\x18\x03 \x01(\fR\tcompanyId\x12%\n" +
-	"\x0eassociation_id\x18\x04 \x01(\fR\rassociationId\"<\n" +
+	"\x0eassociation_id\x18\x04 \x01(\fR\rassociationId\x123\n" +
+	"\x16link_of_association_id\x18\x05 \x01(\fR\x13linkOfAssociationId\"<\n" +
 	"\aCommand\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\frequest_hash\x18\x02 \x01(\fR\vrequestHash\"T\n" +
