@@ -110,15 +110,24 @@ func (s *Service) companyPage(v *visit) error {
 
 // nameCompanies adds the names of the deals' parties to those that are known.
 func (v *visit) nameCompanies(known map[deal.ID]string, lists ...[]api.Deal) error {
-	var missing []deal.ID
+	var ids []deal.ID
 	for _, list := range lists {
 		for _, d := range list {
 			for _, p := range d.Parties {
-				if _, there := known[p.CompanyID]; !there {
-					known[p.CompanyID] = ""
-					missing = append(missing, p.CompanyID)
-				}
+				ids = append(ids, p.CompanyID)
 			}
+		}
+	}
+	return v.nameIDs(known, ids)
+}
+
+// nameIDs adds the names of companies to those that are known.
+func (v *visit) nameIDs(known map[deal.ID]string, ids []deal.ID) error {
+	var missing []deal.ID
+	for _, id := range ids {
+		if _, there := known[id]; !there && !id.IsZero() {
+			known[id] = ""
+			missing = append(missing, id)
 		}
 	}
 	names := make([]string, len(missing))

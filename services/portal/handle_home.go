@@ -3,7 +3,6 @@ package portal
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"github.com/dealreg/dealreg/services/portal/api"
 )
@@ -15,6 +14,8 @@ const (
 	roleRegistrar    = "registrar"
 	roleBoard        = "board"
 	roleOperator     = "operator"
+	roleGuest        = "guest"
+	roleAuditor      = "auditor"
 )
 
 // homeView lists associations, for those who work for several.
@@ -24,7 +25,9 @@ type homeView struct{ Associations []api.Association }
 func (s *Service) home(v *visit) error {
 	switch v.person.Role {
 	case roleMember, roleCompanyAdmin:
-		v.redirect("/c/"+v.person.CompanyID.String()+"/"+strconv.Itoa(s.cfg.Now().UTC().Year()), url.Values{})
+		return s.dealsHome(v)
+	case roleGuest:
+		v.redirect("/deals/"+v.person.DealID.String(), nil)
 		return nil
 	case roleRegistrar:
 		v.redirect("/a/"+v.person.AssociationID.String()+"/desk", url.Values{})

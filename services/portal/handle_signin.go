@@ -68,6 +68,7 @@ func (v *visit) exchange(proof api.Proof, form signInForm) error {
 	if err != nil {
 		return err
 	}
+	kept := v.s.sessions.GetString(v.ctx, sessionKept)
 	if err := v.s.sessions.Clear(v.ctx); err != nil {
 		return err
 	}
@@ -78,7 +79,10 @@ func (v *visit) exchange(proof api.Proof, form signInForm) error {
 	if person.Language != "" {
 		v.s.sessions.Put(v.ctx, sessionLanguage, person.Language)
 	}
-	v.redirect(form.Next, nil)
+	if kept != "" {
+		v.s.sessions.Put(v.ctx, sessionKept, kept)
+	}
+	v.redirect(goOn(kept, form.Next), nil)
 	return nil
 }
 

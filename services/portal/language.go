@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/bojanz/currency"
@@ -33,6 +34,8 @@ type speech struct {
 	numbers  *message.Printer
 	locale   currency.Locale
 	decimal  string // the sign between whole and fraction
+	once     sync.Once
+	all      []country // by name, once they are asked for
 }
 
 func newSpeech(code string) (*speech, error) {
@@ -70,6 +73,7 @@ func (s *speech) funcs() template.FuncMap {
 	return template.FuncMap{
 		"t": s.text, "n": s.count, "number": s.number, "money": s.money, "whole": s.wholeMoney, "percent": s.percent,
 		"signed": s.signed, "date": s.date, "instant": s.instant, "month": s.month, "monthname": s.monthName, "day": s.dayOf,
+		"country": s.countryName, "at": s.day,
 		"int": func(n int) string { return s.number(int64(n)) },
 	}
 }

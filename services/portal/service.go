@@ -12,6 +12,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -30,6 +31,7 @@ type Service struct {
 	templates map[string]map[string]*template.Template // by language and page
 	assets    []*asset
 	guard     *http.CrossOriginProtection
+	keeping   *rate.Limiter // of forms that came without a session
 }
 
 // New checks the configuration and reads the pages. Nothing needs to be alive.
@@ -40,7 +42,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, speech: map[string]*speech{}, templates: map[string]map[string]*template.Template{},
 		store: &sessions{js: cfg.JetStream, replicas: cfg.Replicas, now: cfg.Now},
-		guard: http.NewCrossOriginProtection(),
+		guard: http.NewCrossOriginProtection(), keeping: newKeeping(),
 	}
 	s.sessions = s.manager()
 	for _, file := range []struct{ name, mediaType string }{
@@ -130,8 +132,16 @@ func (s *Service) Routes(mux Mux) {
 		"GET /a/{association}/{year}":        s.yearPage,
 		"GET /a/{association}/{year}/{view}": s.yearPage,
 		"GET /a/{association}/{year}/{release}/{view}": s.yearPage,
-		"GET /c/{company}":        s.goToCompanyYear,
-		"GET /c/{company}/{year}": s.companyPage,
+		"GET /c/{company}":          s.goToCompanyYear,
+		"GET /c/{company}/{year}":   s.companyPage,
+		"GET /deals":                s.deals,
+		"GET /deals/":               nothing,
+		"GET /deals/new":            s.newDeal,
+		"POST /deals/new":           s.registerDeal,
+		"GET /deals/partners":       s.findPartners,
+		"GET /deals/{deal}":         s.dealPage,
+		"GET /deals/{deal}/{move}":  s.movePage,
+		"POST /deals/{deal}/{move}": s.move,
 	}
 	for pattern, p := range open {
 		mux.Handle(pattern, s.handler(p))

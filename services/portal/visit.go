@@ -110,6 +110,7 @@ func (v *visit) toSignIn() {
 	if v.r.Method == http.MethodGet && v.r.URL.Path != "/" {
 		query.Set("next", v.r.URL.RequestURI())
 	}
+	v.keep()
 	v.redirect("/sign-in", query)
 }
 
@@ -199,4 +200,12 @@ func (v *visit) render(status int, name, title string, nav []link, body any) {
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.w.WriteHeader(status)
 	_, _ = v.w.Write(text.Bytes()) // the client may be gone
+}
+
+// renderPart answers with a part of a page, for a script.
+func (v *visit) renderPart(page, name string, data any) {
+	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if err := v.s.templates[v.speech.Code][page].ExecuteTemplate(v.w, name, data); err != nil {
+		panic(err) // the edge answers 500 and logs it
+	}
 }

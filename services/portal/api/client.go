@@ -38,9 +38,17 @@ func (c *Client) As(key, remote string) *Client {
 
 // Error is a problem document that the API answered.
 type Error struct {
-	Status int    `json:"status"`
-	Title  string `json:"title"`
-	Detail string `json:"detail"`
+	Status int     `json:"status"`
+	Title  string  `json:"title"`
+	Detail string  `json:"detail"`
+	Faults []Fault `json:"errors"`
+}
+
+// Fault is one thing that is wrong with a request.
+type Fault struct {
+	Detail    string `json:"detail"`
+	Pointer   string `json:"pointer"`   // JSON pointer into the body; empty when it is not of the body
+	Parameter string `json:"parameter"` // name of the header or parameter
 }
 
 // Error names the status and what the API said about it.
@@ -56,6 +64,9 @@ func StatusOf(err error) int {
 	return 0
 }
 
+// csv is a body that is sent as it is.
+type csv []byte
+
 // get reads JSON; an address is a format whose arguments are escaped as path segments.
 func (c *Client) get(ctx context.Context, into any, query url.Values, format string, segments ...any) error {
 	response, err := c.send(ctx, http.MethodGet, address(format, segments), query, nil, "application/json")
@@ -65,9 +76,13 @@ func (c *Client) get(ctx context.Context, into any, query url.Values, format str
 	return decode(response, into)
 }
 
-func (c *Client) send(ctx context.Context, method, path string, query url.Values, body any, accept string) (*http.Response, error) {
+func (c *Client) send(
+	ctx context.Context, method, path string, query url.Values, body any, accept string, header ...string,
+) (*http.Response, error) {
 	var sent io.Reader
-	if body != nil {
+	if file, is := body.(csv); is {
+		sent = bytes.NewReader(file)
+	} else if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
 			return nil, err
@@ -89,6 +104,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
 	}
 	response, err := c.http.Do(request)
 	if err != nil {

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 
 export default async function ({ everywhere, world }) {
   await everywhere({ as: world.keys.company }, async (visit) => {
-    assert.match(new URL(visit.page.url()).pathname, /^\/c\//);
+    await visit.page.getByRole("link", { name: "Year" }).click();
+    await visit.page.waitForURL(/\/c\//);
     assert.ok((await visit.page.locator(".figures tbody tr").count()) > 0, "its partners");
     assert.ok((await visit.page.locator(".deals tbody tr").count()) > 0, "its deals");
     await visit.check("company");
