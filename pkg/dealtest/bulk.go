@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"time"
 
@@ -39,6 +40,7 @@ type Bulk struct {
 	rand        *rand.Rand
 	rates       *money.Table
 	templates   [][]template // the events of a deal
+	copies      []int64      // how many deals were begun of each
 	open        [bulkApart]openDeal
 	opened      int
 }
@@ -88,6 +90,7 @@ func NewBulk(deals int, seed uint64) *Bulk {
 	for len(b.templates) < min(deals, maxTemplates) {
 		b.templates = append(b.templates, b.history())
 	}
+	b.copies = make([]int64, len(b.templates))
 	return b
 }
 
@@ -113,6 +116,32 @@ func (b *Bulk) Next() (id deal.ID, payload []byte, more bool) {
 	return deal.ID{}, nil, false
 }
 
+// Fold adds up what the deals count for at the end of the history, when Next has given the last event: what each deal
+// counts for that others are copies of, as Fold finds it, once for each copy.
+func (b *Bulk) Fold() map[Key]Sums {
+	total := map[Key]Sums{}
+	for i, events := range b.templates {
+		if b.copies[i] == 0 {
+			continue
+		}
+		e, err := stream.Decode(events[len(events)-1].payload)
+		must(err)
+		copies := big.NewInt(b.copies[i])
+		for key, of := range Fold([]stream.Stored{{Event: e}}) {
+			s, there := total[key]
+			if !there {
+				s = Sums{Amount: new(big.Int), ByParties: new(big.Int)}
+			}
+			s.Amount.Add(s.Amount, of.Amount.Mul(of.Amount, copies))
+			s.ByParties.Add(s.ByParties, of.ByParties.Mul(of.ByParties, copies))
+			s.Deals += of.Deals * b.copies[i]
+			s.Unconverted += of.Unconverted * b.copies[i]
+			total[key] = s
+		}
+	}
+	return total
+}
+
 // begin opens the next deal.
 func (b *Bulk) begin() openDeal {
 	b.begun++
@@ -120,7 +149,9 @@ func (b *Bulk) begin() openDeal {
 	seeded := sha256.Sum256(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, b.seed), b.begun))
 	copy(o.id[:], seeded[:])
 	o.id[6], o.id[8] = o.id[6]&0x0f|0x50, o.id[8]&0x3f|0x80
-	o.events = b.templates[binary.BigEndian.Uint32(seeded[16:])%uint32(len(b.templates))] // #nosec G115 -- some thousands
+	of := binary.BigEndian.Uint32(seeded[16:]) % uint32(len(b.templates)) // #nosec G115 -- some thousands
+	o.events = b.templates[of]
+	b.copies[of]++
 	return o
 }
 

@@ -3,7 +3,10 @@ package dealtest
 import (
 	"bytes"
 	"crypto/sha256"
+	"math/big"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/stream"
@@ -64,6 +67,26 @@ func TestBulk_IsTheSameEachTime(t *testing.T) {
 	}
 	if hash(2) == first {
 		t.Error("another seed gives the same history")
+	}
+}
+
+func TestBulk_FoldsToWhatItsDealsAddUpTo(t *testing.T) {
+	t.Parallel()
+	b := NewBulk(20_000, 3)
+	var events []stream.Stored
+	for _, payload, more := b.Next(); more; _, payload, more = b.Next() {
+		e, err := stream.Decode(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, stream.Stored{Event: e})
+	}
+	want := Fold(events)
+	if len(want) < 1000 {
+		t.Fatalf("only %d figures", len(want))
+	}
+	if diff := cmp.Diff(want, b.Fold(), cmp.Comparer(func(a, b *big.Int) bool { return a.Cmp(b) == 0 })); diff != "" {
+		t.Errorf("-each deal +copies:\n%.2000s", diff)
 	}
 }
 

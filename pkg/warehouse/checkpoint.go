@@ -52,13 +52,41 @@ func (p Prefix) Whole() bool {
 	return p.Sequences == 0 || p.First == 1 && p.Sequences == p.Last
 }
 
-// Prefix describes the stored events up to and including the sequence.
+// Prefix describes the stored events up to and including the sequence. What is rolled up was counted then and is not
+// counted again.
 func (w *Warehouse) Prefix(ctx context.Context, upTo uint64) (Prefix, error) {
-	var p Prefix
-	err := w.conn.QueryRow(ctx, prefixSQL, clickhouse.Named("up_to", upTo)).
-		Scan(&p.First, &p.Last, &p.Sequences, &p.Quarantined, &p.At)
+	stored, err := w.rollups(ctx)
 	if err != nil {
-		return Prefix{}, fmt.Errorf("read the prefix: %w", err)
+		return Prefix{}, err
+	}
+	c := choose(stored, upTo)
+	p, _, err := w.count(ctx, c.last(), upTo)
+	if err != nil || len(c) == 0 {
+		return p, err
+	}
+	if p.Sequences == 0 {
+		p.Last, p.At = c.last(), c[len(c)-1].at
+	}
+	p.First = 1
+	p.Sequences += c.last()
+	for _, r := range c {
+		p.Quarantined += r.quarantined
 	}
 	return p, nil
+}
+
+// Recount is Prefix, found by reading every sequence.
+func (w *Warehouse) Recount(ctx context.Context, upTo uint64) (Prefix, error) {
+	p, _, err := w.count(ctx, 0, upTo)
+	return p, err
+}
+
+// count describes the stored events behind a sequence, up to and including another, and sums the versions of their rows.
+func (w *Warehouse) count(ctx context.Context, after, upTo uint64) (p Prefix, versions uint64, err error) {
+	err = w.conn.QueryRow(ctx, prefixSQL, clickhouse.Named("after", after), clickhouse.Named("up_to", upTo)).
+		Scan(&p.First, &p.Last, &p.Sequences, &p.Quarantined, &p.At, &versions)
+	if err != nil {
+		return Prefix{}, 0, fmt.Errorf("read the prefix: %w", err)
+	}
+	return p, versions, nil
 }

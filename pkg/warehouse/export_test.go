@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // Parts counts the parts of the table that hold rows.
@@ -15,4 +17,35 @@ func (w *Warehouse) Parts(ctx context.Context) (parts uint64, err error) {
 // DialKindly is dialKindly with the timeout of a test.
 func DialKindly(ctx context.Context, address string) (net.Conn, error) {
 	return dialKindly(ctx, address, time.Minute)
+}
+
+// RolledUp gives the first and the last sequence of each range that is rolled up.
+func (w *Warehouse) RolledUp(ctx context.Context) (ranges [][2]uint64, err error) {
+	stored, err := w.rollups(ctx)
+	for _, r := range stored {
+		ranges = append(ranges, [2]uint64{r.first, r.last()})
+	}
+	return ranges, err
+}
+
+// RollUpAgain rolls a range up although it is.
+func (w *Warehouse) RollUpAgain(ctx context.Context, first, last uint64) error {
+	return w.rollUp(ctx, rollup{first: first, size: last - first + 1})
+}
+
+// RollupParts counts the parts that roll-ups wrote, whether or not they were merged since.
+func (w *Warehouse) RollupParts(ctx context.Context) (parts uint64, err error) {
+	err = w.conn.QueryRow(ctx, "SELECT toUInt64(max(max_block_number)) FROM system.parts WHERE database = currentDatabase() AND table = 'rollups'").Scan(&parts)
+	return parts, err
+}
+
+// Fold is fold for a reader that wants to know only from where to where events are read.
+func (w *Warehouse) Fold(ctx context.Context, upTo uint64, read func(after, upTo uint64) (uint64, error)) error {
+	return w.fold(ctx, upTo, func(parameters []any) (uint64, error) {
+		var bounds [2]uint64
+		for i, p := range parameters[1:] {
+			bounds[i] = p.(driver.NamedValue).Value.(uint64)
+		}
+		return read(bounds[0], bounds[1])
+	})
 }

@@ -16,7 +16,7 @@ import (
 var migrations embed.FS
 
 // schemaVersion is the version of the newest migration, which this code needs.
-const schemaVersion = 6
+const schemaVersion = 7
 
 // SchemaError says that the database is not at the version that this code needs.
 type SchemaError struct{ Have, Need int64 }

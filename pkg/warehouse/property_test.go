@@ -1,22 +1,26 @@
 package warehouse_test
 
 import (
+	"errors"
 	"math/big"
 	"testing"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"github.com/dealreg/dealreg/pkg/dealtest"
 	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
-	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
 )
 
-// Whatever happened to the deals, in whatever pieces and however often the events were inserted, at any point of the log
-// the ledger adds up to what the states of the deals add up to.
+// Whatever happened to the deals, in whatever pieces and however often the events were inserted and rolled up, at any point
+// of the log the ledger adds up to what the states of the deals add up to.
 func TestVolume_IsTheNaiveFoldOfAnyPrefix(t *testing.T) {
 	t.Parallel()
-	w := warehousetest.New(t)
+	_, houses := rolling(t, []uint64{100}, []uint64{16, 64}, []uint64{50, 150, 450})
+	w := houses[0]
 	world, last := uint32(0), uint64(0)
 	rapid.Check(t, func(r *rapid.T) {
 		world++ // each one behind the others in the same log
@@ -27,7 +31,7 @@ func TestVolume_IsTheNaiveFoldOfAnyPrefix(t *testing.T) {
 			last++
 			events[i].Sequence = last
 		}
-		insertInPieces(r, t, w, events)
+		insertInPieces(r, t, houses, events)
 		compareWithFold(r, t, w, work, events[:rapid.IntRange(0, len(events)).Draw(r, "prefix")])
 	})
 }
@@ -35,7 +39,8 @@ func TestVolume_IsTheNaiveFoldOfAnyPrefix(t *testing.T) {
 // All associations together are counted like one more, in the log of one world.
 func TestVolume_OfAllTogetherIsTheNaiveFoldOfAnyPrefix(t *testing.T) {
 	t.Parallel()
-	w := warehousetest.New(t)
+	_, houses := rolling(t, []uint64{10, 50})
+	w := houses[0]
 	work := dealtest.NewWorkload(0, dealtest.Seeded(1866))
 	var events []stream.Stored
 	var payloads [][]byte
@@ -44,6 +49,7 @@ func TestVolume_OfAllTogetherIsTheNaiveFoldOfAnyPrefix(t *testing.T) {
 		events, payloads = append(events, e), append(payloads, e.Payload)
 	}
 	insert(t, w, 1, payloads...)
+	rollUp(t, w, 333)
 	for upTo := 0; upTo <= len(events); upTo += 60 {
 		want := dealtest.Fold(events[:upTo])
 		for year := 2023; year <= 2029; year++ {
@@ -72,8 +78,8 @@ func TestVolume_OfAllTogetherIsTheNaiveFoldOfAnyPrefix(t *testing.T) {
 	}
 }
 
-// insertInPieces inserts ranges that follow each other, each one perhaps again later.
-func insertInPieces(r *rapid.T, t *testing.T, w *warehouse.Warehouse, events []stream.Stored) {
+// insertInPieces inserts ranges that follow each other, each one perhaps again later, and rolls some of them up.
+func insertInPieces(r *rapid.T, t *testing.T, houses []*warehouse.Warehouse, events []stream.Stored) {
 	for first := 0; first < len(events); {
 		end := rapid.IntRange(min(first+6, len(events)), len(events)).Draw(r, "end")
 		from := first
@@ -89,12 +95,36 @@ func insertInPieces(r *rapid.T, t *testing.T, w *warehouse.Warehouse, events []s
 		if batch.Poisoned() > 0 {
 			r.Fatal("poison in a sound history")
 		}
-		if err := w.Insert(t.Context(), &batch); err != nil {
+		if err := houses[0].Insert(t.Context(), &batch); err != nil {
 			r.Fatal(err)
+		}
+		if rapid.Bool().Draw(r, "roll up") {
+			rollUpSome(r, t, rapid.SampledFrom(houses).Draw(r, "sizes"), batch.Last())
 		}
 		first = end
 	}
 }
+
+// rollUpSome rolls up what is closed, perhaps not to the end, perhaps twice at once, perhaps killed while it is at it.
+func rollUpSome(r *rapid.T, t *testing.T, w *warehouse.Warehouse, last uint64) {
+	upTo := last - rapid.Uint64Range(0, min(last, 60)).Draw(r, "not rolled up")
+	kill := rapid.IntRange(0, 4).Draw(r, "kill") == 4
+	var group errgroup.Group
+	for range rapid.IntRange(1, 2).Draw(r, "at once") {
+		group.Go(func() error { return w.RollUp(t.Context(), upTo) })
+	}
+	if kill {
+		group.Go(func() error { return w.KillRollUps(t.Context()) })
+	}
+	if err := group.Wait(); err != nil && !kill {
+		if exception, is := errors.AsType[*clickhouse.Exception](err); !is || exception.Code != queryIsRunning {
+			r.Fatal(err)
+		}
+	}
+}
+
+// queryIsRunning is the server's word for a second query under the name of one that runs.
+const queryIsRunning = 216
 
 // compareWithFold compares every year of the history, cut in one way, and its total.
 func compareWithFold(r *rapid.T, t *testing.T, w *warehouse.Warehouse, work *dealtest.Workload, events []stream.Stored) {
@@ -123,6 +153,7 @@ func compareWithFold(r *rapid.T, t *testing.T, w *warehouse.Warehouse, work *dea
 			r.Errorf("after %d events %+v: got %+v, want %+v", len(events), key, got, expected)
 		}
 	}
+	comparePrefix(r, t, w, upTo)
 	for _, association := range work.Associations {
 		for year := range years {
 			v, err := w.Volume(t.Context(), warehouse.VolumeQuery{Association: association.ID, Year: year, By: by, UpTo: upTo})
@@ -141,5 +172,55 @@ func compareWithFold(r *rapid.T, t *testing.T, w *warehouse.Warehouse, work *dea
 	}
 	for key, sums := range want {
 		r.Errorf("after %d events %+v is missing: %+v", len(events), key, sums)
+	}
+	for year := range years {
+		comparePairs(r, t, w, work, events, year)
+	}
+}
+
+// comparePrefix compares what is known from roll-ups with what is counted.
+func comparePrefix(r *rapid.T, t *testing.T, w *warehouse.Warehouse, upTo uint64) {
+	got, err := w.Prefix(t.Context(), upTo)
+	if err != nil {
+		r.Fatal(err)
+	}
+	want, err := w.Recount(t.Context(), upTo)
+	if err != nil {
+		r.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" || !got.Whole() {
+		r.Errorf("the prefix up to %d: -counted +got:\n%s", upTo, diff)
+	}
+}
+
+// comparePairs compares a company's year.
+func comparePairs(r *rapid.T, t *testing.T, w *warehouse.Warehouse, work *dealtest.Workload, events []stream.Stored, year int) {
+	company := rapid.SampledFrom(work.Companies).Draw(r, "company")
+	upTo := uint64(0)
+	if len(events) > 0 {
+		upTo = events[len(events)-1].Sequence
+	}
+	pairs, err := w.CompanyVolume(t.Context(), company, year, upTo)
+	if err != nil {
+		r.Fatal(err)
+	}
+	want := dealtest.Fold(events)
+	for key := range want {
+		if key.Year != year || key.By != dealtest.ByPair || key.A != company && key.B != company {
+			delete(want, key)
+		}
+	}
+	for _, p := range pairs {
+		key := dealtest.Key{Association: p.Association, Year: year, By: dealtest.ByPair, A: company, B: p.Partner}
+		if p.Partner.Compare(company) < 0 {
+			key.A, key.B = p.Partner, company
+		}
+		if s, there := want[key]; !there || s.Amount.Cmp(p.Amount) != 0 || s.Deals != p.Deals {
+			r.Errorf("after %d events %+v: got %+v, want %+v", len(events), key, p.Sums, s)
+		}
+		delete(want, key)
+	}
+	for key := range want {
+		r.Errorf("after %d events %+v is missing", len(events), key)
 	}
 }

@@ -20,7 +20,7 @@ type Rebuild struct {
 	StartedAt time.Time `json:"started_at"`
 }
 
-// projection lists the tables that are a function of the log; the last one tells which rebuild made them.
+// projection lists the tables that are a function of the log alone; the last one tells which rebuild made them.
 var projection = []string{"deal_events"}
 
 func (w *Warehouse) nextDatabase() string { return w.database + "_next" }
@@ -29,7 +29,7 @@ func (w *Warehouse) nextDatabase() string { return w.database + "_next" }
 func (w *Warehouse) Next() (*Warehouse, error) {
 	options := w.options
 	options.Auth.Database = w.nextDatabase()
-	return open(options)
+	return open(options, w.rollupSizes)
 }
 
 // BeginRebuild makes the next database. It fails when there is one.
@@ -106,10 +106,16 @@ func (w *Warehouse) TakeOver(ctx context.Context, r Rebuild) error {
 }
 
 // Exchange puts what was rebuilt in the place of what is served: at once for every reader, and never back. No insert may
-// run meanwhile. After an error Rebuilding tells whether it came to pass.
+// run meanwhile, and no roll-up. After an error Rebuilding tells whether it came to pass.
+//
+// Two tables cannot be exchanged at once. So the roll-ups that are served go first, those of the next database come last,
+// and a report between reads events alone: it is slow, and right.
 func (w *Warehouse) Exchange(ctx context.Context, r Rebuild) error {
 	text, err := json.Marshal(r)
 	if err != nil {
+		return fmt.Errorf("exchange: %w", err)
+	}
+	if err := w.conn.Exec(ctx, "TRUNCATE TABLE rollups SYNC"); err != nil {
 		return fmt.Errorf("exchange: %w", err)
 	}
 	for _, table := range projection {
@@ -120,6 +126,9 @@ func (w *Warehouse) Exchange(ctx context.Context, r Rebuild) error {
 				return fmt.Errorf("exchange: %w", err)
 			}
 		}
+	}
+	if err := w.conn.Exec(ctx, fmt.Sprintf("EXCHANGE TABLES %s.rollups AND %s.rollups", w.database, w.nextDatabase())); err != nil {
+		return fmt.Errorf("exchange the roll-ups: %w", err)
 	}
 	return nil
 }

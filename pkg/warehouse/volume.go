@@ -15,14 +15,8 @@ import (
 	"github.com/dealreg/dealreg/pkg/deal"
 )
 
-//go:embed queries/years.sql
-var yearsSQL string
-
-//go:embed queries/months.sql
-var monthsSQL string
-
-//go:embed queries/parts.sql
-var partsSQL string
+//go:embed queries/volume.sql
+var volumeSQL string
 
 //go:embed queries/company.sql
 var companySQL string
@@ -82,116 +76,97 @@ func (e *CurrencyError) Error() string {
 
 // Volume folds the ledger up to a sequence. The caller makes sure that the warehouse holds the log that far.
 func (w *Warehouse) Volume(ctx context.Context, q VolumeQuery) (Volume, error) {
-	v := Volume{Total: NoSums(), PreviousYear: NoSums()}
-	if err := w.years(ctx, q, &v); err != nil {
-		return Volume{}, err
-	}
-	var err error
-	switch q.By {
-	case ByMonth:
-		v.Items, err = w.months(ctx, q)
-	case ByChapter:
-		v.Items, err = w.parts(ctx, q, "chapter")
-	case ByPair:
-		v.Items, err = w.parts(ctx, q, "pair")
-	case ByTotal:
-	}
+	var v Volume
+	err := w.fold(ctx, q.UpTo, func(parameters []any) (found uint64, err error) {
+		v, found, err = w.volume(ctx, q, parameters)
+		return found, err
+	})
 	if err != nil {
 		return Volume{}, err
 	}
+	slices.SortFunc(v.Items, func(x, y Item) int {
+		return cmp.Or(cmp.Compare(x.Month, y.Month), y.Amount.Cmp(x.Amount), x.Chapter.Compare(y.Chapter), x.A.Compare(y.A), x.B.Compare(y.B))
+	})
 	return v, nil
+}
+
+func (w *Warehouse) volume(ctx context.Context, q VolumeQuery, parameters []any) (v Volume, found uint64, err error) {
+	part := KindAssociation
+	switch q.By {
+	case ByChapter:
+		part = KindChapter
+	case ByPair:
+		part = KindPair
+	case ByTotal, ByMonth:
+	}
+	v = Volume{Total: NoSums(), PreviousYear: NoSums()}
+	rows, err := w.conn.Query(ctx, volumeSQL, append(parameters, clickhouse.Named("association", q.Association.String()),
+		clickhouse.Named("year", q.Year), clickhouse.Named("kind", part.String()))...)
+	if err != nil {
+		return v, 0, fmt.Errorf("sum a year: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var kind Kind
+		var year, month int32
+		var a, b uuid.UUID
+		var currency string
+		var sequences uint64
+		s := NoSums()
+		err := rows.Scan((*int8)(&kind), &year, &month, &a, &b, &currency, s.Amount, s.AttestedByParties, &s.Deals, &s.Unconverted, &sequences)
+		if err != nil {
+			return v, 0, fmt.Errorf("read a year: %w", err)
+		}
+		if kind == kindRange {
+			found = sequences
+			continue
+		}
+		if err := v.add(q, kind, int(year), currency, s); err != nil {
+			return v, 0, err
+		}
+		if int(year) != q.Year || s.nothing() {
+			continue
+		}
+		switch {
+		case kind == KindChapter:
+			v.Items = append(v.Items, Item{Chapter: deal.ID(a), Sums: s})
+		case kind == KindPair:
+			v.Items = append(v.Items, Item{A: deal.ID(a), B: deal.ID(b), Sums: s})
+		case q.By == ByMonth:
+			v.Items = append(v.Items, Item{Month: calendar.Date(month), Sums: s})
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return v, 0, fmt.Errorf("read a year: %w", err)
+	}
+	return v, found, nil
+}
+
+// add adds a month of the association to its year. Other sums are views of the same amounts.
+func (v *Volume) add(q VolumeQuery, kind Kind, year int, currency string, s Sums) error {
+	if v.Currency != "" && v.Currency != currency {
+		return &CurrencyError{Association: q.Association, Year: year}
+	}
+	v.Currency = currency
+	if kind != KindAssociation {
+		return nil
+	}
+	total := &v.Total
+	if year != q.Year {
+		total = &v.PreviousYear
+	}
+	total.Amount.Add(total.Amount, s.Amount)
+	total.AttestedByParties.Add(total.AttestedByParties, s.AttestedByParties)
+	total.Deals += s.Deals
+	total.Unconverted += s.Unconverted
+	return nil
 }
 
 // NoSums are the sums of no entries.
 func NoSums() Sums { return Sums{Amount: new(big.Int), AttestedByParties: new(big.Int)} }
 
-func (w *Warehouse) years(ctx context.Context, q VolumeQuery, v *Volume) error {
-	rows, err := w.conn.Query(ctx, yearsSQL, q.parameters()...)
-	if err != nil {
-		return fmt.Errorf("sum years: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var year int32
-		var currencies []string
-		s := NoSums()
-		if err := rows.Scan(&year, s.Amount, s.AttestedByParties, &s.Deals, &s.Unconverted, &currencies); err != nil {
-			return fmt.Errorf("read years: %w", err)
-		}
-		if len(currencies) != 1 || v.Currency != "" && v.Currency != currencies[0] {
-			return &CurrencyError{Association: q.Association, Year: int(year)}
-		}
-		v.Currency = currencies[0]
-		if int(year) == q.Year {
-			v.Total = s
-		} else {
-			v.PreviousYear = s
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read years: %w", err)
-	}
-	return nil
-}
-
-func (w *Warehouse) months(ctx context.Context, q VolumeQuery) ([]Item, error) {
-	rows, err := w.conn.Query(ctx, monthsSQL, q.parameters()...)
-	if err != nil {
-		return nil, fmt.Errorf("sum months: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var items []Item
-	for rows.Next() {
-		item := Item{Sums: NoSums()}
-		var month int32
-		if err := rows.Scan(&month, item.Amount, item.AttestedByParties, &item.Deals, &item.Unconverted); err != nil {
-			return nil, fmt.Errorf("read months: %w", err)
-		}
-		item.Month = calendar.Date(month)
-		items = append(items, item)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read months: %w", err)
-	}
-	return items, nil
-}
-
-func (w *Warehouse) parts(ctx context.Context, q VolumeQuery, kind string) ([]Item, error) {
-	rows, err := w.conn.Query(ctx, partsSQL, append(q.parameters(), clickhouse.Named("kind", kind))...)
-	if err != nil {
-		return nil, fmt.Errorf("sum %ss: %w", kind, err)
-	}
-	defer func() { _ = rows.Close() }()
-	var items []Item
-	for rows.Next() {
-		item := Item{Sums: NoSums()}
-		var a, b uuid.UUID
-		if err := rows.Scan(&a, &b, item.Amount, item.AttestedByParties, &item.Deals, &item.Unconverted); err != nil {
-			return nil, fmt.Errorf("read %ss: %w", kind, err)
-		}
-		if kind == "chapter" {
-			item.Chapter = deal.ID(a)
-		} else {
-			item.A, item.B = deal.ID(a), deal.ID(b)
-		}
-		items = append(items, item)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read %ss: %w", kind, err)
-	}
-	slices.SortFunc(items, func(x, y Item) int {
-		return cmp.Or(y.Amount.Cmp(x.Amount), x.Chapter.Compare(y.Chapter), x.A.Compare(y.A), x.B.Compare(y.B))
-	})
-	return items, nil
-}
-
-func (q VolumeQuery) parameters() []any {
-	return []any{
-		clickhouse.Named("up_to", q.UpTo),
-		clickhouse.Named("association", q.Association.String()),
-		clickhouse.Named("year", q.Year),
-	}
-}
+// nothing tells whether every entry was taken back, or there was none.
+func (s Sums) nothing() bool { return s.Amount.Sign() == 0 && s.Deals == 0 && s.Unconverted == 0 }
 
 // CompanyPair is what a company and one partner count for together in one association.
 type CompanyPair struct {
@@ -204,28 +179,44 @@ type CompanyPair struct {
 // CompanyVolume folds a company's pairs in a year, over all associations, up to a sequence. They come by association,
 // then by falling amount.
 func (w *Warehouse) CompanyVolume(ctx context.Context, company deal.ID, year int, upTo uint64) ([]CompanyPair, error) {
-	rows, err := w.conn.Query(ctx, companySQL, clickhouse.Named("up_to", upTo),
-		clickhouse.Named("company", company.String()), clickhouse.Named("year", year))
-	if err != nil {
-		return nil, fmt.Errorf("sum a company's pairs: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
 	var pairs []CompanyPair
-	for rows.Next() {
-		p := CompanyPair{Sums: NoSums()}
-		var association, partner uuid.UUID
-		err := rows.Scan(&association, &p.Currency, &partner, p.Amount, p.AttestedByParties, &p.Deals, &p.Unconverted)
-		if err != nil {
-			return nil, fmt.Errorf("read a company's pairs: %w", err)
-		}
-		p.Association, p.Partner = deal.ID(association), deal.ID(partner)
-		pairs = append(pairs, p)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read a company's pairs: %w", err)
+	err := w.fold(ctx, upTo, func(parameters []any) (found uint64, err error) {
+		pairs, found, err = w.companyPairs(ctx, append(parameters, clickhouse.Named("company", company.String()), clickhouse.Named("year", year)))
+		return found, err
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(pairs, func(x, y CompanyPair) int {
 		return cmp.Or(x.Association.Compare(y.Association), y.Amount.Cmp(x.Amount), x.Partner.Compare(y.Partner))
 	})
 	return pairs, nil
+}
+
+func (w *Warehouse) companyPairs(ctx context.Context, parameters []any) (pairs []CompanyPair, found uint64, err error) {
+	rows, err := w.conn.Query(ctx, companySQL, parameters...)
+	if err != nil {
+		return nil, 0, fmt.Errorf("sum a company's pairs: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		p := CompanyPair{Sums: NoSums()}
+		var kind Kind
+		var association, partner uuid.UUID
+		var sequences uint64
+		err := rows.Scan((*int8)(&kind), &association, &p.Currency, &partner, p.Amount, p.AttestedByParties, &p.Deals, &p.Unconverted, &sequences)
+		if err != nil {
+			return nil, 0, fmt.Errorf("read a company's pairs: %w", err)
+		}
+		if kind == kindRange {
+			found = sequences
+			continue
+		}
+		p.Association, p.Partner = deal.ID(association), deal.ID(partner)
+		pairs = append(pairs, p)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, 0, fmt.Errorf("read a company's pairs: %w", err)
+	}
+	return pairs, found, nil
 }

@@ -26,6 +26,9 @@ type Config struct {
 	DSN string
 	// MaxConns bounds the open connections; 0 means 8.
 	MaxConns int
+	// RollupSizes are the sizes of the ranges of sequences that are rolled up, each a multiple of the one before; nil means
+	// 10,000 and 100,000. Ranges of other sizes that are stored count as well.
+	RollupSizes []uint64
 }
 
 // Warehouse reads and writes one database. It is safe for concurrent use.
@@ -34,6 +37,8 @@ type Warehouse struct {
 	options  clickhouse.Options
 	database string
 	exists   atomic.Bool // whether the database was seen
+
+	rollupSizes []uint64
 
 	inserters chan *ch.Client // holds the connection of the last insert while it has nothing to do
 }
@@ -77,12 +82,15 @@ func Open(cfg Config) (*Warehouse, error) {
 			return dialKindly(ctx, address, options.DialTimeout)
 		}
 	}
-	return open(*options)
+	if cfg.RollupSizes == nil {
+		cfg.RollupSizes = defaultRollupSizes
+	}
+	return open(*options, cfg.RollupSizes)
 }
 
 // open opens the database that complete options name.
-func open(options clickhouse.Options) (*Warehouse, error) {
-	w := &Warehouse{options: options, database: options.Auth.Database, inserters: make(chan *ch.Client, 1)}
+func open(options clickhouse.Options, rollupSizes []uint64) (*Warehouse, error) {
+	w := &Warehouse{options: options, database: options.Auth.Database, rollupSizes: rollupSizes, inserters: make(chan *ch.Client, 1)}
 	options.DialContext = w.dial
 	var err error
 	w.conn, err = clickhouse.Open(&options)

@@ -123,6 +123,9 @@ func (r *rebuilder) progress(ctx context.Context, u undertaking) Progress {
 	switch {
 	case u.state == RebuildDone:
 		p.Position = r.live.Checkpoint()
+		if u.carrier != nil { // the live one has perhaps not looked yet at what it got
+			p.Position = max(p.Position, u.carrier.Checkpoint())
+		}
 	case u.carrier != nil:
 		p.Position = max(u.carrier.Checkpoint(), u.behind)
 		if seconds := r.live.cfg.Now().Sub(u.since).Seconds(); seconds > 0 {
@@ -265,6 +268,11 @@ func (r *rebuilder) replay(ctx context.Context, plan warehouse.Rebuild) error {
 	if err := carrier.WaitFor(ctx, last); err != nil {
 		return err
 	}
+	select {
+	case <-carrier.rolled: // the reports are to be as quick afterwards as before
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	return r.exchange(ctx, plan, carrier, stop)
 }
 
@@ -290,6 +298,9 @@ func (r *rebuilder) exchange(ctx context.Context, plan warehouse.Rebuild, carrie
 				return err
 			}
 			stop()
+			if err := carrier.settle(ctx); err != nil {
+				return err
+			}
 			return r.live.cfg.Warehouse.Exchange(ctx, plan)
 		}()
 	}

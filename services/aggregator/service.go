@@ -30,6 +30,7 @@ type Service struct {
 	js       jetstream.JetStream
 	metrics  metrics
 	verified chan struct{}
+	rolled   chan struct{} // closed when it was tried to roll up what was closed at the start, or halted before
 
 	mu         sync.Mutex
 	checkpoint uint64
@@ -45,6 +46,7 @@ type Service struct {
 	whole    bool // the warehouse was seen to have no hole
 	repaired bool // what was poison once was read again
 	doubtful *span
+	rolling  bool                  // a roll-up may still run
 	turn     func(context.Context) // what came through between; nil for nothing
 }
 
@@ -55,8 +57,8 @@ var errInterrupted = errors.New("interrupted for a rebuild")
 type span struct{ first, last uint64 }
 
 type metrics struct {
-	checkpoint, lag prometheus.Gauge
-	poison          prometheus.Counter
+	checkpoint, rolledUp, lag prometheus.Gauge
+	poison                    prometheus.Counter
 }
 
 // New checks the configuration and wires the service. Nothing needs to be alive.
@@ -79,11 +81,14 @@ func newCarrier(cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
 	s := &Service{
-		cfg: cfg, js: js, verified: make(chan struct{}), moved: make(chan struct{}), between: make(chan func(context.Context)),
+		cfg: cfg, js: js, verified: make(chan struct{}), rolled: make(chan struct{}), moved: make(chan struct{}), between: make(chan func(context.Context)),
 	}
 	s.metrics = metrics{
 		checkpoint: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "dealreg_aggregator_checkpoint", Help: "Highest sequence of the log that the warehouse holds.",
+		}),
+		rolledUp: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "dealreg_aggregator_rolled_up", Help: "Sequence of the log up to which closed ranges were rolled up last.",
 		}),
 		lag: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "dealreg_aggregator_lag_events", Help: "Events of the log that the warehouse does not hold yet.",
@@ -93,7 +98,7 @@ func newCarrier(cfg Config) (*Service, error) {
 		}),
 	}
 	if cfg.Metrics != nil {
-		for _, c := range []prometheus.Collector{s.metrics.checkpoint, s.metrics.lag, s.metrics.poison} {
+		for _, c := range []prometheus.Collector{s.metrics.checkpoint, s.metrics.rolledUp, s.metrics.lag, s.metrics.poison} {
 			if err := cfg.Metrics.Register(c); err != nil {
 				return nil, fmt.Errorf("register metrics: %w", err)
 			}
@@ -197,6 +202,7 @@ func (s *Service) takeTurn(ctx context.Context) {
 func (s *Service) halt(err error) {
 	s.cfg.Log.Error("aggregation halted", zap.Error(err), zap.Uint64("checkpoint", s.Checkpoint()))
 	s.cfg.Health.Report("aggregator", err)
+	s.tried()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.halted = err
@@ -240,6 +246,7 @@ func (s *Service) session(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error { return s.ofLog(s.watch(ctx)) })
+	group.Go(func() error { return s.rollUp(ctx) })
 	group.Go(func() error {
 		select {
 		case s.turn = <-s.between:
@@ -279,7 +286,7 @@ func (s *Service) prepare(ctx context.Context) (warehouse.Checkpoint, error) {
 		return warehouse.Checkpoint{}, err
 	}
 	if !s.whole {
-		prefix, err := s.cfg.Warehouse.Prefix(ctx, checkpoint.Sequence)
+		prefix, err := s.cfg.Warehouse.Recount(ctx, checkpoint.Sequence)
 		if err != nil {
 			return warehouse.Checkpoint{}, err
 		}
@@ -297,8 +304,14 @@ func (s *Service) prepare(ctx context.Context) (warehouse.Checkpoint, error) {
 	return checkpoint, nil
 }
 
-// settle ends the insert that is in doubt: what it stored is final afterwards.
+// settle ends the insert and the roll-up that are in doubt: what they stored is final afterwards.
 func (s *Service) settle(ctx context.Context) error {
+	if s.rolling {
+		if err := s.cfg.Warehouse.KillRollUps(ctx); err != nil {
+			return err
+		}
+		s.rolling = false
+	}
 	if d := s.doubtful; d != nil {
 		if err := s.cfg.Warehouse.KillInsert(ctx, d.first, d.last); err != nil {
 			return err

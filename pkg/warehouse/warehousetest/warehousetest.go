@@ -62,6 +62,15 @@ func Rows(t testing.TB, dsn string) uint64 {
 	return rows
 }
 
+// RolledUp gives the last sequence of the last range that is rolled up; 0 for none.
+func RolledUp(t testing.TB, dsn string) (last uint64) {
+	t.Helper()
+	if err := connect(t, dsn).QueryRow(t.Context(), "SELECT toUInt64(greatest(max(first + size), 1) - 1) FROM rollups").Scan(&last); err != nil {
+		t.Fatal(err)
+	}
+	return last
+}
+
 // Spoil makes the row at the sequence one that code of before could not read, though the payload is sound.
 func Spoil(t testing.TB, dsn string, seq uint64, payload []byte) {
 	t.Helper()

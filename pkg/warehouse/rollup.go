@@ -1,0 +1,107 @@
+package warehouse
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+//go:embed queries/rollup_ranges.sql
+var rollupRangesSQL string
+
+// rollup is a range of sequences of which it is stored what its events add up to. A range begins at a multiple of its
+// size; the first one begins at 0, which is no sequence.
+type rollup struct {
+	size, first uint64
+	version     uint64 // the sum of the versions of the rows
+	roll        uint64 // the number that its rows have
+	quarantined uint64
+	at          time.Time // of the last event
+}
+
+func (r rollup) last() uint64 { return r.first + r.size - 1 }
+
+// rollups reads what is rolled up, by the first sequence, the longer range before the shorter.
+func (w *Warehouse) rollups(ctx context.Context) ([]rollup, error) {
+	rows, err := w.conn.Query(ctx, rollupRangesSQL)
+	if err != nil {
+		return nil, fmt.Errorf("read the roll-ups: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var stored []rollup
+	for rows.Next() {
+		var r rollup
+		if err := rows.Scan(&r.size, &r.first, &r.version, &r.roll, &r.quarantined, &r.at); err != nil {
+			return nil, fmt.Errorf("read the roll-ups: %w", err)
+		}
+		stored = append(stored, r)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read the roll-ups: %w", err)
+	}
+	return stored, nil
+}
+
+// chosen are roll-ups that follow each other from the beginning of the log. What is behind them is read from the events.
+type chosen []rollup
+
+// choose takes the longest roll-up at each place, as far as they follow each other and none reaches beyond the sequence.
+func choose(stored []rollup, upTo uint64) chosen {
+	var result chosen
+	next := uint64(0)
+	for _, r := range stored {
+		if r.first == next && r.last() <= upTo {
+			result, next = append(result, r), r.last()+1
+		}
+	}
+	return result
+}
+
+// last is the sequence up to which the roll-ups stand for the log; 0 for none of it. It is also how many events they
+// stand for.
+func (c chosen) last() uint64 {
+	if len(c) == 0 {
+		return 0
+	}
+	return c[len(c)-1].last()
+}
+
+// parameters names the roll-ups in a query, and what it reads behind them.
+func (c chosen) parameters(upTo uint64) []any {
+	var text strings.Builder
+	for i, r := range c {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		fmt.Fprintf(&text, "(%d,%d,%d)", r.size, r.first, r.roll)
+	}
+	return []any{
+		clickhouse.Named("chosen", "["+text.String()+"]"), clickhouse.Named("after", c.last()), clickhouse.Named("up_to", upTo),
+	}
+}
+
+// chooseAgain bounds how often roll-ups are chosen that are gone when they are read.
+const chooseAgain = 3
+
+// fold has the roll-ups and the events behind them read up to the sequence. read tells how many sequences those roll-ups
+// stood for that it found. When it did not find all, since a rebuild or a merge took them away meanwhile, it is called
+// again with others, at last with none, and has to begin anew.
+func (w *Warehouse) fold(ctx context.Context, upTo uint64, read func(parameters []any) (found uint64, err error)) error {
+	for range chooseAgain {
+		stored, err := w.rollups(ctx)
+		if err != nil {
+			return err
+		}
+		c := choose(stored, upTo)
+		found, err := read(c.parameters(upTo))
+		if err != nil || found == c.last() {
+			return err
+		}
+	}
+	_, err := read(chosen(nil).parameters(upTo))
+	return err
+}

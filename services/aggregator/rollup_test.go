@@ -1,0 +1,101 @@
+package aggregator_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/dealreg/dealreg/pkg/warehouse"
+	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
+	"github.com/dealreg/dealreg/services/aggregator"
+)
+
+// inShortRanges has the warehouse rolled up in ranges of 50 and 200 sequences.
+func (b *bench) inShortRanges() {
+	b.t.Helper()
+	house, err := warehouse.Open(warehouse.Config{DSN: b.dsn, RollupSizes: []uint64{50, 200}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = house.Close() })
+	b.warehouse = house
+}
+
+// rolledUp waits until it is rolled up to the sequence.
+func (b *bench) rolledUp(last uint64) {
+	b.t.Helper()
+	b.eventually(func() error {
+		if got := warehousetest.RolledUp(b.t, b.dsn); got != last {
+			return fmt.Errorf("rolled up to %d, want %d", got, last)
+		}
+		return nil
+	})
+}
+
+func TestRun_RollsUpWhatIsClosed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.inShortRanges()
+	b.log()
+	b.publish(won(1010)...)
+	s, _, stop := b.run()
+	b.wait(s, 1010)
+	b.rolledUp(999)
+	b.holds(1010, 1010, 0)
+	b.publish(won(120)...)
+	b.wait(s, 1130)
+	b.rolledUp(1099)
+	b.holds(1130, 1130, 0)
+	stop()
+	s, _, _ = b.run(func(c *aggregator.Config) { c.BatchRows = 7 })
+	b.publish(won(20)...)
+	b.wait(s, 1150)
+	b.rolledUp(1149)
+	b.holds(1150, 1150, 0)
+}
+
+func TestRun_RollsUpAgainWhatIsRepaired(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.inShortRanges()
+	b.log()
+	payloads := won(120)
+	b.publish(payloads...)
+	s, _, stop := b.run()
+	b.wait(s, 120)
+	b.rolledUp(99)
+	stop()
+	warehousetest.Exec(t, b.dsn, "TRUNCATE TABLE rollups")
+	for _, seq := range []uint64{7, 60, 110} {
+		warehousetest.Spoil(t, b.dsn, seq, payloads[seq-1])
+	}
+	if err := b.warehouse.RollUp(t.Context(), 120); err != nil {
+		t.Fatal(err)
+	}
+	b.holds(120, 117, 3)
+	b.run()
+	b.eventually(func() error {
+		v, err := b.warehouse.Volume(t.Context(), warehouse.VolumeQuery{Association: association, Year: 2026, UpTo: 120})
+		if err != nil || v.Total.Deals != 120 {
+			return fmt.Errorf("%d deals (%v)", v.Total.Deals, err)
+		}
+		return nil
+	})
+	b.holds(120, 120, 0)
+}
+
+func TestRebuild_ServesItsOwnRollUps(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.inShortRanges()
+	b.log()
+	b.publish(won(1010)...)
+	s, _, _ := b.run()
+	b.wait(s, 1010)
+	b.rolledUp(999)
+	p := b.rebuild(s, 0)
+	if got := b.ended(s, p.ID); got.State != aggregator.RebuildDone {
+		t.Fatalf("got %+v", got)
+	}
+	b.rolledUp(999)
+	b.holds(1010, 1010, 0)
+}
