@@ -89,6 +89,7 @@ func newWorldWith(t testing.TB, finder *warehouse.Warehouse) *world {
 	w.start(ctx, cancel, people.Run)
 	w.stop = w.run(w.service)
 	w.fill(ctx, store, people)
+	<-people.Loaded()
 	server := httpapi.New(httpapi.Config{
 		Log: zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)), Health: health,
 		Authenticate: roster.Authenticator{Roster: people, Pepper: pepper}.Authenticate,
