@@ -33,6 +33,7 @@ type Person struct {
 	Link          *Link      `json:"link,omitempty"`      // the one sign-in link that is not used yet
 	CreatedAt     time.Time  `json:"created_at"`
 	DisabledAt    *time.Time `json:"disabled_at,omitempty"` // nil: may sign in
+	NoDigest      bool       `json:"no_digest,omitempty"`   // wants no weekly mail of what waits
 
 	Revision uint64 `json:"-"`
 }

@@ -30,6 +30,8 @@ type Config struct {
 
 	// OpenID verifies the ID tokens with which people sign in. Without it they sign in with links only.
 	OpenID *oidclogin.Provider
+	// Mailer sends sign-in links. Without it they are handed over by whoever makes them.
+	Mailer Mailer
 
 	// ForgetEvery is how often guests are looked for whose time is over; 0 is an hour.
 	ForgetEvery time.Duration
@@ -37,6 +39,12 @@ type Config struct {
 	Log    *zap.Logger      // nil logs nothing
 	Health roster.Health    // nil reports nothing
 	Now    func() time.Time // nil: the clock
+}
+
+// Mailer hands mails to a server.
+type Mailer interface {
+	// SendLink mails a sign-in link to the person. An error says that the server may not have taken it.
+	SendLink(ctx context.Context, to roster.Person, token string, expires time.Time) error
 }
 
 func (c *Config) check() error {

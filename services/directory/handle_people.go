@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"go.uber.org/zap"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/httpapi"
@@ -25,6 +26,7 @@ type Person struct {
 	LinkExpiresAt *time.Time      `json:"link_expires_at,omitempty" doc:"Of the sign-in link that was not used yet"`
 	CreatedAt     time.Time       `json:"created_at"`
 	DisabledAt    *time.Time      `json:"disabled_at,omitempty" doc:"From then on the person cannot sign in"`
+	Digest        bool            `json:"digest" doc:"Whether the person gets a weekly mail of how many deals wait for its company"`
 	LastUsed      *time.Time      `json:"last_used,omitempty" doc:"When the person was last there, to the minute"`
 }
 
@@ -38,7 +40,7 @@ func (s *Service) showPerson(p roster.Person) Person {
 	shown := Person{
 		ID: p.ID, Name: p.Name, Email: p.Email, Language: p.Language, Role: p.Role, CompanyID: some(p.CompanyID), AssociationID: some(p.AssociationID),
 		Subjects:  mapAll(p.Subjects, func(s roster.Subject) Subject { return Subject(s) }),
-		CreatedAt: p.CreatedAt, DisabledAt: p.DisabledAt,
+		CreatedAt: p.CreatedAt, DisabledAt: p.DisabledAt, Digest: !p.NoDigest,
 	}
 	if p.Link != nil && s.cfg.Now().Before(p.Link.ExpiresAt) {
 		shown.LinkExpiresAt = &p.Link.ExpiresAt
@@ -66,6 +68,7 @@ type personPatch struct {
 	CompanyID     httpapi.Optional[deal.ID]         `json:"company_id,omitempty"`
 	AssociationID httpapi.Optional[deal.ID]         `json:"association_id,omitempty"`
 	Disabled      httpapi.Optional[bool]            `json:"disabled,omitempty" doc:"true ends the person's sessions and lets it sign in no more; false lets it again"`
+	Digest        httpapi.Optional[bool]            `json:"digest,omitempty" doc:"false switches the weekly mail off; null is true"`
 	Subjects      httpapi.Optional[[]Subject]       `json:"subjects,omitempty" doc:"Only null: forgets how the provider knows the person, so that the next sign-in by e-mail address links anew"`
 }
 
@@ -85,13 +88,16 @@ func (b personPatch) apply(p roster.Person, now time.Time) roster.Person {
 		at := now.UTC()
 		p.DisabledAt = &at
 	}
+	if b.Digest.Sent {
+		p.NoDigest = !b.Digest.Null && !b.Digest.Value
+	}
 	if b.Subjects.Sent {
 		p.Subjects = nil
 	}
 	return p.Clean()
 }
 
-// ownOnly tells whether the patch changes nothing but what people change of themselves: name and language.
+// ownOnly tells whether the patch changes nothing but what people change of themselves: name, language and digest.
 func (b personPatch) ownOnly() bool {
 	return !b.Email.Sent && !b.Role.Sent && !b.CompanyID.Sent && !b.AssociationID.Sent && !b.Disabled.Sent && !b.Subjects.Sent
 }
@@ -112,7 +118,7 @@ func (s *Service) peopleRoutes(api huma.API) {
 	}, s.getPerson)
 	huma.Register(api, huma.Operation{
 		OperationID: "patch-person", Method: http.MethodPatch, Path: "/v1/people/{id}", Tags: tags,
-		Summary: "Change a person; name and language anyone of oneself", Errors: []int{http.StatusForbidden, http.StatusConflict},
+		Summary: "Change a person; name, language and digest anyone of oneself", Errors: []int{http.StatusForbidden, http.StatusConflict},
 	}, s.patchPerson)
 	huma.Register(api, huma.Operation{
 		OperationID: "forget-person", Method: http.MethodDelete, Path: "/v1/people/{id}", Tags: tags,
@@ -123,7 +129,8 @@ func (s *Service) peopleRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "link-person", Method: http.MethodPost, Path: "/v1/people/{id}/link", Tags: tags,
 		Summary: "Make a link that signs a person in once", DefaultStatus: http.StatusCreated, Errors: []int{http.StatusForbidden, http.StatusConflict},
-		Description: "The page /sign-in/{link} of the portal takes it, or POST /v1/sessions. Any earlier link of the person works no more.",
+		Description: "The page /sign-in/{link} of the portal takes it, or POST /v1/sessions. Any earlier link of the person works no more. " +
+			"With mail true it also goes to the person's e-mail address; when that fails the link is as good, and the answer says so.",
 	}, s.linkPerson)
 }
 
@@ -226,7 +233,7 @@ func (s *Service) patchPerson(ctx context.Context, in *struct {
 		return nil, err
 	}
 	if !in.Body.ownOnly() && !s.cfg.Roster.MayIssue(httpapi.Caller(ctx), known.Scope()) {
-		return nil, httpapi.Forbidden("of yourself you change your name and your language only; " + mayInvite)
+		return nil, httpapi.Forbidden("of yourself you change your name, your language and your digest only; " + mayInvite)
 	}
 	if !in.Body.Subjects.Null && in.Body.Subjects.Sent {
 		return nil, answer(deal.Invalid{{Pointer: "/subjects", Message: "only the provider says how it knows a person: write null to forget it"}})
@@ -270,12 +277,14 @@ func (s *Service) forgetPerson(ctx context.Context, in *PersonPath) (*struct{}, 
 type SignInLink struct {
 	Link      string    `json:"link" doc:"Shown now and never again" example:"drl_..."`
 	ExpiresAt time.Time `json:"expires_at"`
+	Mailed    *bool     `json:"mailed,omitempty" doc:"Whether the mail server took the mail that was asked for"`
 }
 
 func (s *Service) linkPerson(ctx context.Context, in *struct {
 	PersonPath
 	Body struct {
-		ExpiresInHours int `json:"expires_in_hours,omitempty" minimum:"1" maximum:"168" default:"72"`
+		ExpiresInHours int  `json:"expires_in_hours,omitempty" minimum:"1" maximum:"168" default:"72"`
+		Mail           bool `json:"mail,omitempty" doc:"Send the link to the person's e-mail address"`
 	}
 },
 ) (*struct{ Body SignInLink }, error) {
@@ -286,13 +295,32 @@ func (s *Service) linkPerson(ctx context.Context, in *struct {
 	if p.DisabledAt != nil {
 		return nil, httpapi.Conflict("this person may not sign in: set disabled to false first")
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	storing, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	expires := s.cfg.Now().Add(time.Duration(in.Body.ExpiresInHours) * time.Hour)
-	p, token, err := s.store.IssueLink(ctx, in.ID, expires, s.cfg.Pepper)
+	p, token, err := s.store.IssueLink(storing, in.ID, expires, s.cfg.Pepper)
 	if err != nil {
 		return nil, answer(err)
 	}
-	s.wrote(ctx, roster.People, p.Revision)
-	return &struct{ Body SignInLink }{SignInLink{token, p.Link.ExpiresAt}}, nil
+	s.wrote(storing, roster.People, p.Revision)
+	made := SignInLink{Link: token, ExpiresAt: p.Link.ExpiresAt}
+	if in.Body.Mail {
+		made.Mailed = new(s.mailLink(ctx, p, token))
+	}
+	return &struct{ Body SignInLink }{made}, nil
+}
+
+// mailLink sends the link to the person and tells whether the server took it. The token goes into the mail only: a mail
+// that waited for its server would have to keep it somewhere.
+func (s *Service) mailLink(ctx context.Context, p roster.Person, token string) bool {
+	if s.cfg.Mailer == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, mailWithin)
+	defer cancel()
+	if err := s.cfg.Mailer.SendLink(ctx, p, token, p.Link.ExpiresAt); err != nil {
+		s.cfg.Log.Warn("sign-in link not mailed", zap.Stringer("person_id", p.ID), zap.Error(err))
+		return false
+	}
+	return true
 }

@@ -20,6 +20,7 @@ const (
 	prepareWithin = 5 * time.Second        // then once more: a request that met the end of a connection is lost
 	answerWithin  = 3 * time.Second        // a write that takes longer is answered with 503
 	signInWithin  = 15 * time.Second       // what an OpenID provider is asked included
+	mailWithin    = 10 * time.Second       // what a mail server is asked while somebody waits for the answer
 	seenWithin    = 500 * time.Millisecond // how long an answer waits until the roster shows the write
 )
 

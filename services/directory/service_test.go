@@ -52,15 +52,23 @@ func start(t *testing.T, js jetstream.JetStream) *system {
 // startWith is start with an OpenID provider.
 func startWith(t *testing.T, js jetstream.JetStream, openID *oidclogin.Provider) *system {
 	t.Helper()
+	return startAs(t, js, func(c *directory.Config) { c.OpenID = openID })
+}
+
+// startAs is start with another configuration.
+func startAs(t *testing.T, js jetstream.JetStream, change func(*directory.Config)) *system {
+	t.Helper()
 	s := &system{t: t, health: lifecycle.NewHealth()}
 	r := roster.New(js, nil, s.health)
 	announced := make(chan string, 1)
-	service, err := directory.New(directory.Config{
+	cfg := directory.Config{
 		JetStream: js, Roster: r, Pepper: pepper, Health: s.health,
-		Now: s.now, OpenID: openID, ForgetEvery: 5 * time.Millisecond,
+		Now: s.now, ForgetEvery: 5 * time.Millisecond,
 		Announce:    func(token string) { announced <- token },
 		HasWonDeals: func(context.Context, deal.ID) (bool, error) { return s.won, nil },
-	})
+	}
+	change(&cfg)
+	service, err := directory.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
