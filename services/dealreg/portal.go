@@ -32,7 +32,7 @@ func (a *assembly) newPortal() (*portal.Service, error) {
 		return nil, err
 	}
 	return portal.New(portal.Config{
-		OpenID: openID, API: api.New(base, transport), JetStream: a.js, Replicas: a.Replicas, SecureCookies: a.SecureCookies,
+		OpenID: openID, API: api.New(base, transport), JetStream: a.js, Replicas: a.Replicas, SecureCookies: a.SecureCookies, MailOn: a.SMTPURL != "",
 		Now: time.Now, Log: a.log, Health: a.health,
 	})
 }

@@ -39,6 +39,7 @@ type system struct {
 	portalFlags
 	openIDFlags
 	webhookFlags
+	mailFlags
 }
 
 // The services.
@@ -49,10 +50,11 @@ const (
 	serviceReports    = "reports"
 	servicePortal     = "portal"
 	serviceWebhooks   = "webhooks"
+	serviceMail       = "mail"
 )
 
 // allServices lists them so that the aggregator comes before the registry, which waits for its check.
-var allServices = []string{serviceDirectory, serviceAggregator, serviceRegistry, serviceReports, servicePortal, serviceWebhooks}
+var allServices = []string{serviceDirectory, serviceAggregator, serviceRegistry, serviceReports, servicePortal, serviceWebhooks, serviceMail}
 
 // assembly wires services to engines. Closers undo what was opened, the last first.
 type assembly struct {
@@ -77,7 +79,7 @@ type assembly struct {
 func assemble(ctx context.Context, cfg system, log *zap.Logger, announce func(string), services []string) (*assembly, error) {
 	a := &assembly{system: cfg, log: log, health: lifecycle.NewHealth(), announce: announce}
 	steps := []func(context.Context) error{a.openData, a.openNATS, a.openClickHouse, a.openRoster}
-	if slices.Equal(services, []string{servicePortal}) { // which asks the API for all that it shows
+	if !needsWarehouse(services) {
 		steps = slices.Delete(steps, 2, 3)
 	}
 	for _, step := range steps {
@@ -95,6 +97,11 @@ func assemble(ctx context.Context, cfg system, log *zap.Logger, announce func(st
 		return nil, err
 	}
 	return a, nil
+}
+
+// needsWarehouse is false for the portal alone, which asks the API for all that it shows, and for mail, which asks the log.
+func needsWarehouse(services []string) bool {
+	return slices.ContainsFunc(services, func(name string) bool { return name != servicePortal && name != serviceMail })
 }
 
 func (a *assembly) close() {
@@ -209,9 +216,13 @@ func (a *assembly) addServices(names []string) error {
 			if err != nil {
 				return err
 			}
+			mailer, err := a.newMailer()
+			if err != nil {
+				return err
+			}
 			s, err := directory.New(directory.Config{
 				JetStream: a.js, Roster: a.roster, Pepper: a.pepper, Replicas: a.Replicas, Announce: a.announce,
-				Log: a.log, Health: a.health, HasWonDeals: a.hasWonDeals, OpenID: openID,
+				Log: a.log, Health: a.health, HasWonDeals: a.hasWonDeals, OpenID: openID, Mailer: mailer,
 			})
 			if err != nil {
 				return err
@@ -250,6 +261,15 @@ func (a *assembly) addServices(names []string) error {
 				return err
 			}
 			s.Routes(a.server.API)
+			run = s.Run
+		case serviceMail:
+			s, err := a.newMail()
+			if err != nil {
+				return err
+			}
+			if s == nil {
+				continue
+			}
 			run = s.Run
 		case serviceRegistry:
 			s, err := registry.New(registry.Config{

@@ -74,7 +74,7 @@ func (a *assembly) runDemo(ctx context.Context, url string) error {
 
 type serveCommand struct {
 	System  system `embed:""`
-	Service string `arg:"" enum:"directory,registry,aggregator,reports,portal,webhooks" help:"One of ${enum}."`
+	Service string `arg:"" enum:"directory,registry,aggregator,reports,portal,webhooks,mail" help:"One of ${enum}."`
 }
 
 // Run runs one service until it is told to stop. It waits for engines that are not there yet.
@@ -85,7 +85,10 @@ func (c *serveCommand) Run(ctx context.Context, log *zap.Logger) error {
 	if c.Service == servicePortal && c.System.APIURL == "" {
 		return fmt.Errorf("the portal alone shows what an API answers: give --api-url")
 	}
-	if c.System.ClickhouseDSN == "" && c.Service != servicePortal {
+	if c.Service == serviceMail && c.System.SMTPURL == "" {
+		return fmt.Errorf("mail without a server sends nothing: give --smtp-url and --mail-from")
+	}
+	if c.System.ClickhouseDSN == "" && needsWarehouse([]string{c.Service}) {
 		return fmt.Errorf("one service alone needs a ClickHouse that the others reach too: give --clickhouse-dsn, or run everything with `dealreg up`")
 	}
 	a, err := assemble(ctx, c.System, log, announceOperator, []string{c.Service})

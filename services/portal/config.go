@@ -26,6 +26,7 @@ type Config struct {
 	// session back by TLS only.
 	SecureCookies bool
 	OpenID        *oidclogin.Provider // people may sign in with it; nil for none
+	MailOn        bool                // mails tell people what waits for them; else the pages say that none do
 	Now           func() time.Time
 	Health        Health      // hears of portal; nil for none
 	Log           *zap.Logger // nil for none

@@ -172,6 +172,7 @@ type frame struct {
 	Person    *api.Session
 	Nav       []link
 	CSS, JS   string
+	NoMail    bool // nothing but the pages tells the person what waits
 	Body      any
 }
 
@@ -186,6 +187,7 @@ func (v *visit) render(status int, name, title string, nav []link, body any) {
 		Language: v.speech.Code, Title: title, Person: v.person, Nav: nav, Body: body,
 		CSS: v.s.assets[0].address, JS: v.s.assets[1].address,
 	}
+	f.NoMail = !v.s.cfg.MailOn && v.person != nil && !v.person.CompanyID.IsZero()
 	for _, code := range languages {
 		query := v.r.URL.Query()
 		query.Set("lang", code)
