@@ -38,6 +38,7 @@ func (w *Warehouse) CountDeals(ctx context.Context, of Whose, upTo uint64) (Deal
 		clickhouse.Named("as_of", upTo),
 		clickhouse.Named("company", of.Company.String()),
 		clickhouse.Named("any_company", of.Company.IsZero()),
+		clickhouse.Named("any_association", of.Association.IsZero()),
 		clickhouse.Named("association", of.Association.String()),
 		clickhouse.Named("won_from", wonFrom),
 		clickhouse.Named("won_before", wonBefore)).
