@@ -2,6 +2,7 @@ package portal
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/text/collate"
@@ -45,9 +46,12 @@ func (s *speech) countries() []country {
 
 // typed writes an amount as its reader would type it.
 func (s *speech) typed(a api.Amount) string {
-	if !strings.Contains(a.Amount, ".") || strings.Trim(a.Amount[strings.Index(a.Amount, ".")+1:], "0") == "" {
-		whole, _, _ := strings.Cut(a.Amount, ".")
+	whole, fraction, _ := strings.Cut(a.Amount, ".")
+	if n, err := strconv.ParseInt(whole, 10, 64); err == nil {
+		whole = s.number(n)
+	}
+	if strings.Trim(fraction, "0") == "" {
 		return whole
 	}
-	return strings.Replace(a.Amount, ".", s.decimal, 1)
+	return whole + s.decimal + fraction
 }

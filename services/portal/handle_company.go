@@ -104,7 +104,7 @@ func (s *Service) companyPage(v *visit) error {
 	if year <= now-yearsBack || year > now {
 		c.Years = append(c.Years, yearLink{Year: year, Name: strconv.Itoa(year), Here: true})
 	}
-	v.render(http.StatusOK, "company", v.speech.text("company.title", "company", c.Company.Name, "year", strconv.Itoa(year)), nil, c)
+	v.render(http.StatusOK, "company", v.speech.text("company.title", "company", c.Company.Name, "year", strconv.Itoa(year)), v.companyNav("year"), c)
 	return nil
 }
 
