@@ -33,7 +33,7 @@ type browserWorld struct {
 func TestBrowser_PagesWorkAndReachNothingElse(t *testing.T) {
 	t.Parallel()
 	webhooktest.NodeModules(t, browserFolder)
-	p := up(t, t.TempDir(), "--demo")
+	p := up(t, t.TempDir(), "--demo", "--webhook-allow", "127.0.0.0/8", "--webhook-allow-http")
 	operator := p.waitFor(operatorLine)
 	p.waitFor(`(curl -H)`)
 	world := newBrowserWorld(t, newClient(p.url, operator))
@@ -88,6 +88,7 @@ func newBrowserWorld(t *testing.T, api *client) browserWorld {
 		"registrar": {"role": roster.RoleRegistrar, "association_id": w.Open},
 		"guarded":   {"role": roster.RoleBoard, "association_id": w.Guarded},
 		"company":   {"role": roster.RoleMember, "company_id": companies.Items[0].ID},
+		"admin":     {"role": roster.RoleCompanyAdmin, "company_id": companies.Items[0].ID},
 	} {
 		key, err := demo.key(t.Context(), scope)
 		if err != nil {

@@ -35,6 +35,8 @@ func (s *Service) home(v *visit) error {
 	case roleBoard:
 		v.redirect("/a/"+v.person.AssociationID.String(), url.Values{})
 		return nil
+	case roleOperator:
+		return s.operatorHome(v)
 	}
 	associations, err := v.api.Associations(v.ctx)
 	if err != nil {

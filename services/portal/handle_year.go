@@ -209,7 +209,8 @@ func (v *visit) nav(association deal.ID, base, here string) []link {
 		}
 	}
 	if v.person.Role == roleRegistrar || v.person.Role == roleOperator {
-		links = append(links, link{Text: v.speech.text("nav.desk"), Address: home + "/desk", Here: here == viewDesk})
+		links = append(links, link{Text: v.speech.text("nav.desk"), Address: home + "/desk", Here: here == viewDesk},
+			link{Text: v.speech.text("manage.nav.setup"), Address: home + "/setup", Here: here == viewSetup})
 	}
 	return links
 }

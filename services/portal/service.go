@@ -147,6 +147,25 @@ func (s *Service) Routes(mux Mux) {
 		mux.Handle(pattern, s.handler(p))
 	}
 	for pattern, p := range signedIn {
+	both := map[string]page{ // GET shows what POST changes
+		webhooksPath:                               s.webhooks,
+		webhooksPath + "/{endpoint}":               s.endpoint,
+		mePath:                                     s.me,
+		associationPath:                            s.createAssociation,
+		ratesPath:                                  s.rates,
+		"/c/{company}/people":                      s.people,
+		"/c/{company}/keys":                        s.keys,
+		"/c/{company}/waivers":                     s.waivers,
+		"/a/{association}/people":                  s.people,
+		"/a/{association}/keys":                    s.keys,
+		"/a/{association}/setup":                   s.setup,
+		"/a/{association}/setup/chapters":          s.chaptersPage,
+		"/a/{association}/setup/members":           s.membersSetupPage,
+		"/a/{association}/setup/members/{company}": s.enrol,
+	}
+	for pattern, p := range both {
+		signedIn["GET "+pattern], signedIn["POST "+pattern] = p, p
+	}
 		mux.Handle(pattern, s.handler(s.known(p)))
 	}
 }

@@ -51,13 +51,22 @@ func (s *Service) handler(p page) http.Handler {
 	guarded := s.sessions.LoadAndSave(inner)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header())
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		r.Body = http.MaxBytesReader(w, r.Body, mostSent(r.URL.Path))
 		if err := s.guard.Check(r); err != nil {
 			s.stranger(w, r).fail(http.StatusForbidden)
 			return
 		}
 		guarded.ServeHTTP(w, r)
 	})
+}
+
+// mostSent is how many bytes may be sent to an address.
+func mostSent(path string) int64 {
+	switch path {
+	case ratesPath:
+		return maxForm + maxRatesFile
+	}
+	return maxForm
 }
 
 func secure(h http.Header) {
@@ -173,6 +182,9 @@ type frame struct {
 	Nav       []link
 	CSS, JS   string
 	NoMail    bool // nothing but the pages tells the person what waits
+	Menu      []link // of the person
+	Done      string // what the request before this page did
+	Refused   string // or why it did not
 	Body      any
 }
 
@@ -197,6 +209,9 @@ func (v *visit) render(status int, name, title string, nav []link, body any) {
 	}
 	var text bytes.Buffer
 	if err := v.s.templates[v.speech.Code][name].ExecuteTemplate(&text, "layout", f); err != nil {
+	if v.person != nil {
+		f.Menu, f.Done, f.Refused = v.menu(), v.said(), v.s.sessions.PopString(v.ctx, sessionRefused)
+	}
 		panic(err) // the edge answers 500 and logs it
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")

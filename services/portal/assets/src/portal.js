@@ -6,6 +6,7 @@ import { AriaComponent, GridComponent, TooltipComponent } from "echarts/componen
 import { SVGRenderer } from "echarts/renderers";
 import { months } from "./months.js";
 import { chord } from "./chord.js";
+import "./manage.js";
 import "./deals.js";
 
 echarts.use([AriaComponent, BarChart, ChordChart, GridComponent, SVGRenderer, TooltipComponent]);
