@@ -54,23 +54,27 @@ func DeliverySubject(endpoint deal.ID) string {
 	return fmt.Sprintf("deliveries.%d.%s", Lane(endpoint), endpoint)
 }
 
-// retrySubject is where one delivery waits for its next attempt: a later schedule takes the place of an earlier one.
-func retrySubject(d Delivery) string { return "retries." + d.Endpoint.String() + "." + d.EventID }
-
-// Delivery is one event on its way to one endpoint.
-type Delivery struct {
-	Endpoint deal.ID         `json:"endpoint"`
-	EventID  string          `json:"event_id"` // the webhook-id
-	Type     string          `json:"type"`
-	Source   string          `json:"source"`          // the stream of the event, DealsStream or RecordsStream
-	Sequence uint64          `json:"sequence"`        // of the event in that stream
-	Head     uint64          `json:"head,omitempty"`  // a sequence of that stream that existed when this was written
-	Attempt  int             `json:"attempt"`         // of the next attempt, from 1
-	Again    bool            `json:"again,omitempty"` // somebody asked for it: the endpoint may have had it before
-	Body     json.RawMessage `json:"body"`
+// retrySubject is where one event waits for its next attempt: a later schedule takes the place of an earlier one.
+func retrySubject(d Delivery) string {
+	return fmt.Sprintf("retries.%s.%s-%d", d.Endpoint, d.Source, d.Sequences[0])
 }
 
-// Fresh tells whether the delivery comes in the order of its stream and was never tried.
+// MostEvents bounds the events of one delivery. The removal of a message costs the queue a sync of the disk, whatever is
+// in it.
+const MostEvents = 32
+
+// Delivery is events on their way to one endpoint. It names them; what they say is in their stream, for all endpoints
+// once.
+type Delivery struct {
+	Endpoint  deal.ID  `json:"endpoint"`
+	Source    string   `json:"source"`          // the stream of the events, DealsStream or RecordsStream
+	Sequences []uint64 `json:"sequences"`       // of the events in that stream, rising, 1 to MostEvents
+	Head      uint64   `json:"head,omitempty"`  // a sequence of that stream that existed when this was written
+	Attempt   int      `json:"attempt"`         // of the next attempt, from 1; from 2 on there is one event
+	Again     bool     `json:"again,omitempty"` // somebody asked for it: the endpoint may have had it before
+}
+
+// Fresh tells whether the events come in the order of their stream and were never tried.
 func (d Delivery) Fresh() bool { return d.Attempt == 1 && !d.Again }
 
 // DecodeDelivery reads the payload of a message of DELIVERIES.
@@ -79,8 +83,8 @@ func DecodeDelivery(payload []byte) (Delivery, error) {
 	if err := json.Unmarshal(payload, &d); err != nil {
 		return Delivery{}, fmt.Errorf("read a delivery: %w", err)
 	}
-	if d.Endpoint.IsZero() || d.EventID == "" || d.Attempt < 1 || len(d.Body) == 0 {
-		return Delivery{}, errors.New("read a delivery: endpoint, event, attempt or body is missing")
+	if d.Endpoint.IsZero() || d.Source == "" || len(d.Sequences) == 0 || d.Attempt < 1 {
+		return Delivery{}, errors.New("read a delivery: endpoint, source, sequences or attempt are missing")
 	}
 	return d, nil
 }
@@ -120,8 +124,9 @@ func NewDeliveries(js jetstream.JetStream) *Deliveries { return &Deliveries{js: 
 // disk first, single ones are each synced.
 const batchFrom = 32
 
-// Put writes deliveries that are due. When it returns nil all of them are on the disk; after an error any may be. What is
-// put again within ten minutes is dropped when it was put alone both times, so a repetition is rare but must be borne.
+// Put writes deliveries that are due. When it returns nil all of them are on the disk; after an error any may be. One
+// event that is put again within ten minutes is dropped when it was put alone both times, so a repetition is rare but must
+// be borne.
 func (q *Deliveries) Put(ctx context.Context, deliveries ...Delivery) error {
 	messages := make([]*nats.Msg, len(deliveries))
 	for i, d := range deliveries {
@@ -133,15 +138,15 @@ func (q *Deliveries) Put(ctx context.Context, deliveries ...Delivery) error {
 	}
 	return PutAll(ctx, q.js, messages, func(i int) string {
 		d := deliveries[i]
-		if !d.Fresh() {
-			return "" // it was put before, and is meant to be again
+		if !d.Fresh() || len(d.Sequences) > 1 { // meant to be put again, or put again with others
+			return ""
 		}
-		return d.Endpoint.String() + "/" + d.EventID
+		return fmt.Sprintf("%s/%s/%d", d.Endpoint, d.Source, d.Sequences[0])
 	})
 }
 
-// Later writes a delivery that is due at the time, and returns when it is on the disk. It takes the place of what waits
-// for the same event and endpoint.
+// Later writes a delivery of one event that is due at the time, and returns when it is on the disk. It takes the place of
+// what waits for the same event and endpoint.
 func (q *Deliveries) Later(ctx context.Context, d Delivery, at time.Time) error {
 	m, err := message(retrySubject(d), d)
 	if err != nil {

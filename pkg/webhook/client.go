@@ -22,8 +22,9 @@ const (
 	handshakeTimeout = 30 * time.Second
 	idleTimeout      = 30 * time.Second
 
-	maxIdle        = 200
-	maxIdlePerHost = 4
+	// Many endpoints are at the same host, and each may have eight exchanges at a time.
+	maxIdle        = 1000
+	maxIdlePerHost = 32
 
 	userAgent = "dealreg-webhooks/1 (+https://github.com/dealreg/dealreg)"
 )

@@ -21,8 +21,11 @@ const (
 	recordsHeld = 20_000
 	// gatherFor is how long attempts gather before they are written together: each write waits for the disk.
 	gatherFor = 100 * time.Millisecond
-	// carriedAtOnce bounds the attempts of one insert, carryEvery is the least time between two that are not full.
-	carriedAtOnce = 10_000
+	// attemptsInMessage bounds the attempts of one message, which is to stay below a megabyte: each may quote 512 bytes of
+	// an answer, of which each may take five as text.
+	attemptsInMessage = 200
+	// carriedAtOnce bounds the messages of one insert, carryEvery is the least time between two that are not full.
+	carriedAtOnce = 50
 	carryEvery    = 500 * time.Millisecond
 )
 
@@ -54,46 +57,51 @@ func (r *recorder) run(ctx context.Context) error {
 			case <-ctx.Done():
 			}
 			gather.Stop()
-			r.write(ctx, a)
+			r.writeAll(ctx, a)
 		case <-ctx.Done():
-			for {
-				select {
-				case a := <-r.held:
-					r.write(ctx, a)
-				default:
-					return nil
-				}
+			select {
+			case a := <-r.held:
+				r.writeAll(ctx, a)
+			default:
 			}
+			return nil
 		}
 	}
 }
 
-// write writes the attempt and those that wait behind it. What cannot be written is dropped: it is a record of what was
-// done, and nothing rests on it.
-func (r *recorder) write(ctx context.Context, a warehouse.Attempt) {
-	var messages []*nats.Msg
-	for {
-		text, err := json.Marshal(a)
-		if err == nil {
-			m := nats.NewMsg(stream.AttemptsSubject)
-			m.Data = text
-			messages = append(messages, m)
-		}
-		if len(messages) == fanoutBatch {
-			break
-		}
+// writeAll writes the attempt and all that wait behind it.
+func (r *recorder) writeAll(ctx context.Context, first warehouse.Attempt) {
+	for more := true; more; {
+		r.write(ctx, first)
 		select {
-		case a = <-r.held:
-			continue
+		case first = <-r.held:
 		default:
+			more = false
 		}
-		break
 	}
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
-	defer cancel()
-	if err := stream.PutAll(within, r.js, messages, func(int) string { return "" }); err != nil {
-		r.dropped.Add(float64(len(messages)))
-		r.log.Warn("attempts not recorded", zap.Int("attempts", len(messages)), zap.Error(err))
+}
+
+// write writes the attempt and those that wait behind it, as much as one message holds. What cannot be written is dropped: it is a record
+// of what was done, and nothing rests on it.
+func (r *recorder) write(ctx context.Context, first warehouse.Attempt) {
+	attempts := append(make([]warehouse.Attempt, 0, attemptsInMessage), first)
+	for more := true; more && len(attempts) < attemptsInMessage; {
+		select {
+		case a := <-r.held:
+			attempts = append(attempts, a)
+		default:
+			more = false
+		}
+	}
+	text, err := json.Marshal(attempts)
+	if err == nil {
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+		defer cancel()
+		_, err = r.js.Publish(within, stream.AttemptsSubject, text)
+	}
+	if err != nil {
+		r.dropped.Add(float64(len(attempts)))
+		r.log.Warn("attempts not recorded", zap.Int("attempts", len(attempts)), zap.Error(err))
 	}
 }
 
@@ -139,14 +147,14 @@ func (s *Service) carryOnce(ctx context.Context, consumer jetstream.Consumer) er
 	for m := range more.Messages() {
 		messages = append(messages, m)
 	}
-	attempts := make([]warehouse.Attempt, 0, len(messages))
+	var attempts []warehouse.Attempt
 	for _, m := range messages {
-		var a warehouse.Attempt
-		if err := json.Unmarshal(m.Data(), &a); err != nil {
-			s.cfg.Log.Error("attempt not readable, dropped", zap.Error(err))
+		var some []warehouse.Attempt
+		if err := json.Unmarshal(m.Data(), &some); err != nil {
+			s.cfg.Log.Error("attempts not readable, dropped", zap.Error(err))
 			continue
 		}
-		attempts = append(attempts, a)
+		attempts = append(attempts, some...)
 	}
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()

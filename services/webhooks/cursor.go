@@ -1,8 +1,10 @@
 package webhooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -58,7 +60,7 @@ func (s *Service) changeCursor(ctx context.Context, key string, change func(curs
 	}
 }
 
-// widen takes the message into the endpoint's gap, together with those that come while the gap is being stored.
+// widen takes the event into the endpoint's gap, together with those that come while the gap is being stored.
 func (s *Service) widen(ctx context.Context, g *gate, q queued) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -72,32 +74,37 @@ func (s *Service) widen(ctx context.Context, g *gate, q queued) {
 func (s *Service) widenAll(ctx context.Context, g *gate, source string) {
 	for {
 		g.mu.Lock()
-		messages := g.waiting[source]
+		events := g.waiting[source]
 		g.waiting[source] = nil
-		if len(messages) == 0 {
+		if len(events) == 0 {
 			g.widening[source] = false
 			g.mu.Unlock()
 			return
 		}
 		g.mu.Unlock()
+		slices.SortFunc(events, func(a, b queued) int { return cmp.Compare(a.sequence(), b.sequence()) })
 		e, _ := s.endpoints.get(g.id.String())
 		stored, err := s.changeCursor(s.working, gapKey(g.id, source), func(c cursor) (cursor, bool) {
 			c.Endpoint, c.Source = g.id, source
 			changed := false
-			for _, q := range messages {
-				if !c.covers(q.Sequence) && q.Sequence > c.Through {
-					c.gap, changed = c.extend(q.Sequence, q.Head, e.Ordered), true
+			for _, q := range events {
+				if at := q.sequence(); !c.covers(at) && at > c.Through {
+					c.gap, changed = c.extend(at, q.Head, e.Ordered), true
 				}
 			}
 			return c, changed
 		})
-		if err != nil { // the messages come again
-			s.cfg.Log.Warn("gap not stored", zap.Stringer("endpoint_id", g.id), zap.Error(err))
+		if err != nil {
+			s.cfg.Log.Warn("gap not stored, the deliveries come again", zap.Stringer("endpoint_id", g.id), zap.Error(err))
+			_ = s.pause(s.working, storeEvery)
+			for _, q := range events {
+				q.giveBack()
+			}
 			continue
 		}
 		s.startCursor(ctx, gapKey(g.id, source))
-		for _, q := range messages {
-			if stored.covers(q.Sequence) {
+		for _, q := range events {
+			if stored.covers(q.sequence()) {
 				q.done()
 				continue
 			}

@@ -24,15 +24,6 @@ const (
 	putOffFor = 5 * time.Second
 )
 
-// queued is a delivery with the message of the queue that it came in.
-type queued struct {
-	stream.Delivery
-	message jetstream.Msg
-}
-
-// done takes the message out of the queue. Should that be lost on the way the message comes again, and so may the webhook.
-func (q queued) done() { _ = q.message.Ack() }
-
 // runLane hands the messages of one lane to the gates until ctx ends. Any number of processes may share a lane.
 func (s *Service) runLane(ctx context.Context, lane int) error {
 	create, cancel := context.WithTimeout(ctx, askTimeout)
@@ -84,15 +75,20 @@ func (s *Service) handle(ctx context.Context, m jetstream.Msg) {
 		return
 	}
 	d, err := stream.DecodeDelivery(m.Data())
+	if err == nil && s.letters[d.Source] == nil {
+		err = fmt.Errorf("no stream %q", d.Source)
+	}
 	if err != nil {
 		s.cfg.Log.Error("delivery not readable, dropped", zap.Error(err))
 		_ = m.Term()
 		return
 	}
-	s.route(ctx, queued{Delivery: d, message: m})
+	for _, q := range unpack(d, m, s.putBack) {
+		s.route(ctx, q)
+	}
 }
 
-// route brings a message on its way.
+// route brings an event on its way.
 func (s *Service) route(ctx context.Context, q queued) {
 	e, known := s.receiver(ctx, q.Endpoint)
 	if !known {
@@ -100,19 +96,31 @@ func (s *Service) route(ctx context.Context, q queued) {
 		return
 	}
 	g := s.gate(q.Endpoint)
-	current := func() gap {
+	w, help := g.enter(q, e, s.gapOf(q), s.cfg.Now())
+	s.follow(ctx, g, q, w)
+	if help {
+		s.work.Go(func() { s.deliverHeld(ctx, g) })
+	}
+}
+
+// gapOf gives the gap that the event may be in, as it is then.
+func (s *Service) gapOf(q queued) func() gap {
+	return func() gap {
 		c, _ := s.cursors.get(gapKey(q.Endpoint, q.Source))
 		return c.gap
 	}
-	switch w, wait := g.enter(q, e, current, s.cfg.Now()); w {
-	case attempt:
-		s.work.Go(func() { s.deliver(g, q, wait) })
+}
+
+// follow does what a gate decided of an event that is not tried now.
+func (s *Service) follow(ctx context.Context, g *gate, q queued, w way) {
+	switch w {
 	case widen:
 		s.widen(ctx, g, q)
 	case putOff:
 		s.work.Go(func() { s.later(q, putOffFor) })
-	case covered, nowhereTo:
+	case covered:
 		q.done()
+	case attempt:
 	}
 }
 
@@ -143,36 +151,52 @@ func (s *Service) gate(id deal.ID) *gate {
 	return g
 }
 
-// deliver makes one attempt for a message of the queue and sees to what follows from it.
-func (s *Service) deliver(g *gate, q queued, wait time.Duration) {
-	defer g.leave()
-	if s.pause(s.working, wait) != nil || !s.occupy(g) {
-		_ = q.message.Nak()
-		return
+// deliverHeld tries what the gate holds until that is nothing.
+func (s *Service) deliverHeld(ctx context.Context, g *gate) {
+	for h, is := g.next(); is; h, is = g.next() {
+		if s.pause(s.working, h.due.Sub(s.cfg.Now())) != nil || !s.occupy(g) {
+			h.giveBack()
+			continue
+		}
+		s.deliver(ctx, g, h)
+		<-g.slots
 	}
-	defer func() { <-g.slots }()
-	e, known := s.receiver(s.working, q.Endpoint)
+}
+
+// deliver makes one attempt for an event of the queue, unless it is too late for it by now, and sees to what follows.
+func (s *Service) deliver(ctx context.Context, g *gate, h holding) {
+	e, known := s.receiver(s.working, h.Endpoint)
 	if !known {
-		q.done()
+		h.done()
 		return
 	}
-	r := s.exchange(s.working, e, q.Delivery)
+	if w := g.check(h, e, s.gapOf(h.queued), s.cfg.Now()); w != attempt {
+		s.follow(ctx, g, h.queued, w)
+		return
+	}
+	l, err := s.letters[h.Source].one(s.working, h.sequence())
+	if err != nil {
+		s.cfg.Log.Warn("event not read, the delivery is put off", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
+		s.later(h.queued, putOffFor)
+		return
+	}
+	r := s.exchange(s.working, e, l)
 	switch r.Outcome {
 	case webhook.Canceled:
-		_ = q.message.Nak()
+		h.giveBack()
 	case webhook.Delivered, webhook.Gone:
-		s.conclude(g, e, q.Delivery, r, verdictOf(r.Result))
-		q.done()
+		s.conclude(g, e, l, h.Attempt, r, verdictOf(r.Result))
+		h.done()
 	default:
-		wait, again := nextAttempt(s.cfg.Schedule, q.Attempt, r.RetryAfter, rand.Float64()) //nolint:gosec // no secret
+		wait, again := nextAttempt(s.cfg.Schedule, h.Attempt, r.RetryAfter, rand.Float64()) //nolint:gosec // no secret
 		if !again {
-			s.conclude(g, e, q.Delivery, r, Failed)
-			q.done()
+			s.conclude(g, e, l, h.Attempt, r, Failed)
+			h.done()
 			return
 		}
-		s.conclude(g, e, q.Delivery, r, Retrying)
-		q.Attempt++
-		s.later(q, wait)
+		s.conclude(g, e, l, h.Attempt, r, Retrying)
+		h.Attempt++
+		s.later(h.queued, wait)
 	}
 }
 
@@ -186,13 +210,13 @@ func (s *Service) occupy(g *gate) bool {
 	}
 }
 
-// later schedules the delivery and takes its message out of the queue after that. When the schedule cannot be written the
-// message comes again by itself.
+// later schedules the event and is done with it after that. When the schedule cannot be written it goes back.
 func (s *Service) later(q queued, wait time.Duration) {
 	ctx, cancel := context.WithTimeout(s.working, askTimeout)
 	defer cancel()
 	if err := s.queue.Later(ctx, q.Delivery, s.cfg.Now().Add(wait)); err != nil {
 		s.cfg.Log.Warn("retry not scheduled, the delivery comes again", zap.Stringer("endpoint_id", q.Endpoint), zap.Error(err))
+		q.giveBack()
 		return
 	}
 	q.done()

@@ -42,19 +42,19 @@ type exchanged struct {
 }
 
 // exchange makes one attempt: it signs the event's body as it is and sends it. It ends within the deadline.
-func (s *Service) exchange(ctx context.Context, e endpoint, d stream.Delivery) exchanged {
+func (s *Service) exchange(ctx context.Context, e endpoint, l *letter) exchanged {
 	at := s.cfg.Now()
-	r := s.post(ctx, e, d, at)
+	r := s.post(ctx, e, l, at)
 	return exchanged{Result: r, at: at, took: s.cfg.Now().Sub(at)}
 }
 
-func (s *Service) post(ctx context.Context, e endpoint, d stream.Delivery, at time.Time) webhook.Result {
+func (s *Service) post(ctx context.Context, e endpoint, l *letter, at time.Time) webhook.Result {
 	secrets, err := e.open(s.cfg.Key, at)
 	if err != nil {
 		s.cfg.Log.Error("secret not readable", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
 		return webhook.Result{Outcome: notSigned, Words: err.Error()}
 	}
-	header, err := webhook.Sign(d.EventID, at, d.Body, secrets...)
+	header, err := webhook.Sign(l.event.ID, at, l.body, secrets...)
 	if err != nil {
 		s.cfg.Log.Error("webhook not signed", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
 		return webhook.Result{Outcome: notSigned, Words: "the webhook could not be signed: rotate the endpoint's secret"}
@@ -64,18 +64,18 @@ func (s *Service) post(ctx context.Context, e endpoint, d stream.Delivery, at ti
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Deadline)
 	defer cancel()
-	return s.client.Post(ctx, e.URL, header, d.Body)
+	return s.client.Post(ctx, e.URL, header, l.body)
 }
 
 // notSigned is the outcome of an attempt that ended before anything was sent.
 const notSigned webhook.Outcome = "not_signed"
 
-// conclude notes what came of an attempt: for the gate, for the record, and for the endpoint, which is disabled when it
+// conclude notes what came of an attempt, which was the number-th with its event: for the gate, for the record, and for the endpoint, which is disabled when it
 // is gone or has failed for too long.
-func (s *Service) conclude(g *gate, e endpoint, d stream.Delivery, r exchanged, v Verdict) {
+func (s *Service) conclude(g *gate, e endpoint, l *letter, number int, r exchanged, v Verdict) {
 	failingSince := g.note(r.Result, r.at)
 	s.metrics.attempts.WithLabelValues(string(r.Outcome)).Inc()
-	s.recorder.add(attemptOf(d, r, v))
+	s.recorder.add(attemptOf(e, l, number, r, v))
 	key := e.ID.String()
 	switch {
 	case r.Outcome == webhook.Delivered:
@@ -84,7 +84,7 @@ func (s *Service) conclude(g *gate, e endpoint, d stream.Delivery, r exchanged, 
 		}
 	case r.Outcome == webhook.Gone:
 		s.disable(e, "it answered 410 Gone: nothing more is wanted there", r.at)
-	case d.Attempt > 1 || s.failing.has(key):
+	case number > 1 || s.failing.has(key):
 		if since := s.failed(key, failingSince); r.at.Sub(since) >= s.cfg.DisableAfter {
 			s.disable(e, fmt.Sprintf("every delivery has failed since %s, the last one so: %s", since.UTC().Format(time.RFC3339), r.Words), r.at)
 		}
@@ -182,10 +182,10 @@ func shorten(text string, most int) string {
 	return text
 }
 
-func attemptOf(d stream.Delivery, r exchanged, v Verdict) warehouse.Attempt {
+func attemptOf(e endpoint, l *letter, number int, r exchanged, v Verdict) warehouse.Attempt {
 	return warehouse.Attempt{
-		EndpointID: d.Endpoint, EventID: d.EventID, EventType: d.Type, Source: d.Source, Sequence: d.Sequence,
-		Attempt: uint16(min(d.Attempt, math.MaxUint16)), // #nosec G115 -- bounded
+		EndpointID: e.ID, EventID: l.event.ID, EventType: l.event.Type, Source: l.source, Sequence: l.sequence,
+		Attempt: uint16(min(number, math.MaxUint16)), // #nosec G115 -- bounded
 		At:      r.at.UTC(), Took: r.took, Outcome: string(r.Outcome), Verdict: string(v), Words: r.Words,
 		Status: uint16(max(0, min(r.Status, 999))), Excerpt: r.Excerpt, // #nosec G115 -- bounded
 	}

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/zap"
 
+	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/stream"
 )
 
@@ -19,7 +19,7 @@ import (
 const checkpointsBucket = "webhook_checkpoints"
 
 const (
-	// fanoutBatch bounds the deliveries that are written at once.
+	// fanoutBatch bounds the messages that are read, and the deliveries that are written, at once.
 	fanoutBatch = 1000
 	// checkpointEvery bounds how much is fanned out a second time after a kill.
 	checkpointEvery = 100 * time.Millisecond
@@ -187,7 +187,7 @@ func (f *fanout) work(ctx context.Context, messages <-chan jetstream.Msg, ended 
 
 // spread fans out the message and those that wait behind it.
 func (f *fanout) spread(ctx context.Context, m jetstream.Msg, more <-chan jetstream.Msg) error {
-	var deliveries []stream.Delivery
+	b := bundle{at: map[deal.ID]int{}}
 	var last uint64
 	for {
 		meta, err := m.Metadata()
@@ -195,10 +195,10 @@ func (f *fanout) spread(ctx context.Context, m jetstream.Msg, more <-chan jetstr
 			return fmt.Errorf("read %s: %w", f.source.stream, err)
 		}
 		last = meta.Sequence.Stream
-		if deliveries, err = f.add(deliveries, m, last, last+meta.NumPending); err != nil {
+		if err = f.add(&b, m, last, last+meta.NumPending); err != nil {
 			return err
 		}
-		if len(deliveries) >= fanoutBatch {
+		if b.full {
 			break
 		}
 		select {
@@ -210,39 +210,52 @@ func (f *fanout) spread(ctx context.Context, m jetstream.Msg, more <-chan jetstr
 	}
 	within, cancel := context.WithTimeout(ctx, 2*askTimeout)
 	defer cancel()
-	if err := f.s.queue.Put(within, deliveries...); err != nil {
-		return fmt.Errorf("queue %d deliveries: %w", len(deliveries), err)
+	if err := f.s.queue.Put(within, b.deliveries...); err != nil {
+		return fmt.Errorf("queue %d deliveries: %w", len(b.deliveries), err)
 	}
-	f.s.metrics.queued.Add(float64(len(deliveries)))
+	f.s.metrics.queued.Add(float64(b.events))
 	f.done = last
 	return nil
 }
 
-// add appends the deliveries of one message. Those that a cursor is known to make are left to it.
-func (f *fanout) add(deliveries []stream.Delivery, m jetstream.Msg, sequence, head uint64) ([]stream.Delivery, error) {
+// add takes one message into the bundle. Events that a cursor is known to deliver are left to it.
+func (f *fanout) add(b *bundle, m jetstream.Msg, sequence, head uint64) error {
+	b.messages++
+	b.full = b.messages >= fanoutBatch
 	if f.s.listeners.none() {
-		return deliveries, nil
+		return nil
 	}
-	n, told, err := f.source.notice(sequence, m.Subject(), m.Data())
-	if newer, is := errors.AsType[*stream.NewerSchemaError](err); is {
-		return nil, newer // to go on would lose it
+	l, err := f.s.letters[f.source.stream].take(sequence, m.Subject(), m.Data())
+	if err != nil || !l.told {
+		return err
 	}
-	if err != nil {
-		f.s.cfg.Log.Error("event not readable, nobody is told of it", zap.String("stream", f.source.stream), zap.Uint64("sequence", sequence), zap.Error(err))
-		return deliveries, nil
-	}
-	if !told {
-		return deliveries, nil
-	}
-	for _, e := range f.s.listeners.of(n) {
-		if c, _ := f.s.cursors.get(gapKey(e.ID, f.source.stream)); c.covers(sequence) {
-			continue
+	for _, e := range f.s.listeners.of(l.notice) {
+		if c, _ := f.s.cursors.get(gapKey(e.ID, f.source.stream)); !c.covers(sequence) {
+			b.add(e.ID, f.source.stream, sequence, head)
 		}
-		d, err := n.delivery(e.ID, head)
-		if err != nil {
-			return nil, err
-		}
-		deliveries = append(deliveries, d)
 	}
-	return deliveries, nil
+	return nil
+}
+
+// bundle is what is written into the queue together: one delivery for each endpoint. With one event it has one; when many
+// wait it has as many as a delivery holds.
+type bundle struct {
+	deliveries []stream.Delivery
+	at         map[deal.ID]int // in deliveries, by endpoint
+	messages   int
+	events     int
+	full       bool
+}
+
+func (b *bundle) add(endpoint deal.ID, source string, sequence, head uint64) {
+	i, known := b.at[endpoint]
+	if !known {
+		i = len(b.deliveries)
+		b.at[endpoint] = i
+		b.deliveries = append(b.deliveries, stream.Delivery{Endpoint: endpoint, Source: source, Attempt: 1})
+	}
+	d := &b.deliveries[i]
+	d.Sequences, d.Head = append(d.Sequences, sequence), max(head, sequence)
+	b.events++
+	b.full = b.full || len(d.Sequences) == stream.MostEvents || len(b.deliveries) >= fanoutBatch
 }

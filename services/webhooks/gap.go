@@ -47,11 +47,10 @@ func (g gap) advance(sequence uint64) gap {
 type way int
 
 const (
-	attempt   way = iota // try to deliver it now
-	covered              // a cursor delivers it, or has: it is done here
-	widen                // take it into the gap; it is done here once that is stored
-	putOff               // look at it again in a moment
-	nowhereTo            // the endpoint is gone, disabled, or wants other events by now: it is done here
+	attempt way = iota // try to deliver it now
+	covered            // a cursor delivers it, or has: it is done here
+	widen              // take it into the gap; it is done here once that is stored
+	putOff             // look at it again in a moment
 )
 
 // choose gives the way of a message. fresh tells that it comes in the order of its stream and was never tried; full that

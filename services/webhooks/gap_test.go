@@ -30,7 +30,7 @@ func (m *model) set(g gap) {
 // take handles one message of the queue as a process that sees some state of the gap. It tells whether the message is done.
 func (m *model) take(q message, seen gap, full, ordered bool, head uint64) bool {
 	switch choose(seen, q.sequence, q.fresh, full, m.shut, ordered) {
-	case covered, nowhereTo:
+	case covered:
 		return true
 	case widen: // stored by comparing: whoever sees an old state looks again
 		if !m.gap.covers(q.sequence) && q.sequence > m.gap.Through {

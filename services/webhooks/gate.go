@@ -11,10 +11,12 @@ import (
 )
 
 const (
-	// maxHeld bounds the messages of the queue that one endpoint holds; more become a gap.
-	maxHeld = 32
-	// holdsFor bounds how long a message waits for the endpoint's rate; more become a gap.
+	// maxHeld bounds the events of the queue that wait for one endpoint; more become a gap.
+	maxHeld = 64
+	// holdsFor bounds how long an event waits for the endpoint's rate; more become a gap.
 	holdsFor = time.Second
+	// waitsFor bounds how long an event waits in all: its message must be done before it is given to somebody else.
+	waitsFor = 30 * time.Second
 )
 
 // gate is what this process knows of one endpoint: how much is under way, how fast it may be, whether it answers. It is
@@ -28,8 +30,9 @@ type gate struct {
 	limiter      *rate.Limiter
 	breaker      breaker
 	failingSince time.Time // of the first failure since the last success
-	held         int
-	waiting      map[string][]queued // by source: messages that go into the gap
+	held         []holding
+	helpers      int                 // that try what is held
+	waiting      map[string][]queued // by source: events that go into the gap
 	widening     map[string]bool
 	running      map[string]bool // cursors, by key
 }
@@ -45,26 +48,60 @@ func newGate(id deal.ID, concurrency int, p probing) *gate {
 // by two events that come together.
 func burst(perSecond float64) int { return max(1, int(perSecond/10)) }
 
-// enter decides what happens to the message. For attempt it holds a place and gives the wait for the endpoint's rate;
-// leave gives the place back. current gives the gap as it is stored. While a gap is being stored that will take in what
-// comes behind its first event, nothing behind it is tried.
-func (g *gate) enter(q queued, e endpoint, current func() gap, now time.Time) (way, time.Duration) {
+// holding is an event that waits for its endpoint.
+type holding struct {
+	queued
+	since, due time.Time // due is when the endpoint's rate allows it
+}
+
+// enter decides what happens to the event. For attempt it is held until next gives it; help tells that one more is needed
+// who asks for it. current gives the gap as it is stored.
+func (g *gate) enter(q queued, e endpoint, current func() gap, now time.Time) (w way, help bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.setRate(e.Rate)
-	c, full := current(), g.held >= maxHeld || q.Fresh() && g.widening[q.Source]
-	w := choose(c, q.Sequence, q.Fresh(), full, g.breaker.shut(now, g.probing), e.Ordered)
-	if w != attempt {
-		return w, 0
+	if w := g.choose(q, e, current(), len(g.held) >= maxHeld, now); w != attempt {
+		return w, false
 	}
+	g.setRate(e.Rate)
 	turn := g.limiter.ReserveN(now, 1)
 	wait := turn.DelayFrom(now)
 	if wait > holdsFor {
 		turn.CancelAt(now)
-		return choose(c, q.Sequence, q.Fresh(), true, false, e.Ordered), 0
+		return g.choose(q, e, current(), true, now), false
 	}
-	g.held++
-	return attempt, wait
+	g.held = append(g.held, holding{q, now, now.Add(wait)})
+	if help = g.helpers < cap(g.slots); help {
+		g.helpers++
+	}
+	return attempt, help
+}
+
+// choose gives the way of the event. While a gap is being stored that will take in what comes behind its first event,
+// nothing behind it is tried.
+func (g *gate) choose(q queued, e endpoint, c gap, full bool, now time.Time) way {
+	full = full || q.Fresh() && g.widening[q.Source]
+	return choose(c, q.sequence(), q.Fresh(), full, g.breaker.shut(now, g.probing), e.Ordered)
+}
+
+// next gives the event that has waited longest. When there is none the caller is no helper any more.
+func (g *gate) next() (holding, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.held) == 0 {
+		g.helpers--
+		g.held = nil
+		return holding{}, false
+	}
+	h := g.held[0]
+	g.held = g.held[1:]
+	return h, true
+}
+
+// check decides again when the event's turn has come: the gate may have shut in the meantime.
+func (g *gate) check(h holding, e endpoint, current func() gap, now time.Time) way {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.choose(h.queued, e, current(), now.Sub(h.since) > waitsFor, now)
 }
 
 func (g *gate) setRate(perSecond float64) {
@@ -72,12 +109,6 @@ func (g *gate) setRate(perSecond float64) {
 		g.limiter.SetLimit(limit)
 		g.limiter.SetBurst(burst(perSecond))
 	}
-}
-
-func (g *gate) leave() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.held--
 }
 
 // turn gives the wait until the endpoint's rate allows one more, for a cursor.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/httpapi"
-	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 	"github.com/dealreg/dealreg/pkg/webhook"
 )
@@ -51,8 +50,9 @@ func (s *Service) testEndpoint(ctx context.Context, in *EndpointPath) (*struct{ 
 	if err != nil {
 		return nil, httpapi.Internal(err)
 	}
-	r := s.exchange(ctx, e, stream.Delivery{Endpoint: e.ID, EventID: event.ID, Type: event.Type, Attempt: 1, Body: body})
-	s.recorder.add(attemptOf(stream.Delivery{Endpoint: e.ID, EventID: event.ID, Type: event.Type, Attempt: 1}, r, verdictOf(r.Result)))
+	l := &letter{notice: notice{event: event}, body: body}
+	r := s.exchange(ctx, e, l)
+	s.recorder.add(attemptOf(e, l, 1, r, verdictOf(r.Result)))
 	return &struct{ Body TestResult }{TestResult{
 		EventID: event.ID, Outcome: string(r.Outcome), Words: r.Words, Status: r.Status, TookMs: milliseconds(r.took), Excerpt: r.Excerpt,
 	}}, nil

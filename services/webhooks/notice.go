@@ -32,18 +32,6 @@ func (n notice) matches(patterns []string) bool {
 	return slices.ContainsFunc(n.types, func(t string) bool { return webhook.Matches(patterns, t) })
 }
 
-// delivery is the event on its way to the endpoint.
-func (n notice) delivery(endpoint deal.ID, head uint64) (stream.Delivery, error) {
-	body, err := n.event.Body()
-	if err != nil {
-		return stream.Delivery{}, err
-	}
-	return stream.Delivery{
-		Endpoint: endpoint, EventID: n.event.ID, Type: n.event.Type, Source: n.source, Sequence: n.sequence,
-		Head: max(head, n.sequence), Attempt: 1, Body: body,
-	}, nil
-}
-
 // source is a stream whose messages become notices. Messages of other subjects, and those that say nothing to anybody,
 // become none.
 type source struct {

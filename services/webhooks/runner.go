@@ -5,9 +5,9 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/time/rate"
 
 	"github.com/dealreg/dealreg/pkg/stream"
@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	readAhead    = 256                    // messages that a cursor reads at once
-	storeEvery   = 100 * time.Millisecond // bounds what a cursor delivers a second time after a kill
+	readAhead    = 256                    // events that are read at once
+	storeEvery   = 250 * time.Millisecond // bounds what a cursor delivers a second time after a kill
 	probesAtMost = 10                     // with one event: then it is put off alone, and the next one is the probe
 )
 
@@ -140,64 +140,43 @@ func (r *runner) release(ctx context.Context) error {
 
 // deliver makes the deliveries of one part of the range. It gives the last sequence that is done, also with an error.
 func (r *runner) deliver(ctx context.Context, e endpoint, c cursor, probe bool) (at uint64, t tally, err error) {
-	messages, end, err := r.read(ctx, c)
+	found, end, err := r.read(ctx, c)
 	if err != nil {
 		return c.At, t, err
 	}
-	if len(messages) == 0 && end {
+	if len(found) == 0 && end {
 		return c.Through, t, nil
 	}
-	if len(messages) == 0 { // a replica that lags behind, or a promise beyond the end
+	if len(found) == 0 { // a replica that lags behind, or a promise beyond the end
 		return c.At, t, r.s.pause(ctx, storeEvery)
 	}
-	src, began := sourceOf(c.Source), r.s.cfg.Now()
-	size := r.s.cfg.Concurrency
-	if e.Ordered || probe {
-		size = 1
-	}
 	at = c.At
-	var due []stream.Delivery
-	for i, m := range messages {
-		if m.Sequence > c.Through {
+	var due []*letter
+	for _, l := range found {
+		if l.sequence > c.Through {
 			break
 		}
-		n, told, err := src.notice(m.Sequence, m.Subject, m.Data)
-		if newer, is := errors.AsType[*stream.NewerSchemaError](err); is {
-			return at, t, newer
-		}
-		if err == nil && told && e.hears(n) {
-			d, err := n.delivery(e.ID, 0)
-			if err != nil {
-				return at, t, err
-			}
-			d.Again, d.Attempt = c.Replay != nil, r.tries+1
-			due = append(due, d)
-		}
-		last := i == len(messages)-1 || m.Sequence == c.Through
-		if len(due) < size && !last {
-			continue
-		}
-		done, more, err := r.attemptAll(ctx, e, c, due, probe)
-		t.add(more)
-		if err != nil || done < len(due) {
-			if done < len(due) {
-				at = max(at, due[done].Sequence-1)
-			}
-			return at, t, err
-		}
-		at, due, r.tries, r.retryAt = m.Sequence, nil, 0, time.Time{}
-		if wait, shut := r.g.closedFor(r.s.cfg.Now()); probe || shut || wait > 0 || ctx.Err() != nil || r.s.cfg.Now().Sub(began) > storeEvery {
-			break
+		at = l.sequence
+		if l.told && e.hears(l.notice) {
+			due = append(due, l)
 		}
 	}
-	return at, t, nil
+	done, t, err := r.attemptAll(ctx, e, c, due, probe)
+	if done < len(due) {
+		at = max(c.At, due[done].sequence-1)
+	}
+	return at, t, err
 }
 
-// read gives the next messages of the range. end tells that there are none behind them.
-func (r *runner) read(ctx context.Context, c cursor) (messages []*jetstream.RawStreamMsg, end bool, err error) {
+// read gives the next letters of the range. end tells that there are none behind them.
+func (r *runner) read(ctx context.Context, c cursor) (found []*letter, end bool, err error) {
+	from := r.s.letters[c.Source]
+	if from == nil {
+		return nil, true, nil
+	}
 	if c.Replay == nil || c.Replay.FailedSince.IsZero() {
-		messages, err = readRange(ctx, r.s.js, c.Source, c.At+1, readAhead)
-		return messages, false, err
+		found, err = from.from(ctx, c.At+1, readAhead)
+		return found, false, err
 	}
 	within, cancel := context.WithTimeout(ctx, 2*askTimeout)
 	defer cancel()
@@ -209,40 +188,69 @@ func (r *runner) read(ctx context.Context, c cursor) (messages []*jetstream.RawS
 		if place.Source != c.Source || place.Sequence > c.Through {
 			break
 		}
-		some, err := readRange(ctx, r.s.js, c.Source, place.Sequence, 1)
+		some, err := from.from(ctx, place.Sequence, 1)
 		if err != nil {
 			return nil, false, err
 		}
-		messages = append(messages, some...)
+		found = append(found, some...)
 	}
-	return messages, len(messages) == 0, nil
+	return found, len(found) == 0, nil
 }
 
-// attemptAll tries the deliveries at once and gives how many of them, from the first on, are done: delivered, given to
-// the queue for another attempt, or failed for good.
-func (r *runner) attemptAll(ctx context.Context, e endpoint, c cursor, due []stream.Delivery, probe bool) (done int, t tally, err error) {
+// attemptAll tries the letters and gives how many of them, from the first on, are done: delivered, given to the queue for
+// another attempt, or failed for good. It begins no more after a failure, or when it is time to store how far it came.
+func (r *runner) attemptAll(ctx context.Context, e endpoint, c cursor, due []*letter, probe bool) (done int, t tally, err error) {
+	until := r.s.cfg.Now().Add(storeEvery)
+	if !e.Ordered && !probe {
+		return r.attemptAtOnce(ctx, e, c, due, false, until)
+	}
+	for done < len(due) {
+		n, more, err := r.attemptAtOnce(ctx, e, c, due[done:done+1], probe, until)
+		done += n
+		t.add(more)
+		if err != nil || n == 0 || probe || r.stops(ctx, until) {
+			return done, t, err
+		}
+	}
+	return done, t, nil
+}
+
+// stops tells whether a cursor is to begin no more for now.
+func (r *runner) stops(ctx context.Context, until time.Time) bool {
+	now := r.s.cfg.Now()
+	wait, shut := r.g.closedFor(now)
+	return shut || wait > 0 || ctx.Err() != nil || now.After(until)
+}
+
+// attemptAtOnce tries as many letters at a time as the endpoint may get.
+func (r *runner) attemptAtOnce(ctx context.Context, e endpoint, c cursor, due []*letter, probe bool, until time.Time) (done int, t tally, err error) {
 	results := make([]exchanged, len(due))
 	var under sync.WaitGroup
-	for i, d := range due {
+	var failed atomic.Bool
+	for i, l := range due {
 		results[i].Outcome = webhook.Canceled
-		if r.awaitTurn(ctx, e, c) != nil || !r.s.occupy(r.g) {
+		if i > 0 && (failed.Load() || r.stops(ctx, until)) || r.awaitTurn(ctx, e, c) != nil || !r.s.occupy(r.g) {
+			due = due[:i]
 			break
 		}
 		under.Go(func() {
 			defer func() { <-r.g.slots }()
-			results[i] = r.s.exchange(r.s.working, e, d)
+			if results[i] = r.s.exchange(r.s.working, e, l); results[i].Outcome != webhook.Delivered {
+				failed.Store(true)
+			}
 		})
 	}
 	under.Wait()
-	for i, result := range results {
-		switch ended, err := r.settle(e, c, due[i], result, probe); {
+	for i, l := range due {
+		switch ended, err := r.settle(e, c, l, results[i], probe); {
 		case err != nil || !ended:
 			return i, t, err
-		case result.Outcome == webhook.Delivered:
+		case results[i].Outcome == webhook.Delivered:
 			t.delivered++
 		default:
 			t.failed++
 		}
+		r.tries, r.retryAt = 0, time.Time{}
 	}
 	return len(due), t, nil
 }
@@ -261,12 +269,13 @@ func (r *runner) awaitTurn(ctx context.Context, e endpoint, c cursor) error {
 }
 
 // settle sees to what follows from one attempt. It gives false when the cursor has to come back to the event.
-func (r *runner) settle(e endpoint, c cursor, d stream.Delivery, result exchanged, probe bool) (bool, error) {
+func (r *runner) settle(e endpoint, c cursor, l *letter, result exchanged, probe bool) (bool, error) {
+	number := r.tries + 1
 	switch result.Outcome {
 	case webhook.Canceled:
 		return false, nil
 	case webhook.Delivered, webhook.Gone:
-		r.s.conclude(r.g, e, d, result, verdictOf(result.Result))
+		r.s.conclude(r.g, e, l, number, result, verdictOf(result.Result))
 		return true, nil
 	default:
 	}
@@ -276,17 +285,18 @@ func (r *runner) settle(e endpoint, c cursor, d stream.Delivery, result exchange
 	if stay {
 		r.tries++
 		r.retryAt = now.Add(max(r.s.cfg.probing().wait(r.tries-1), min(result.RetryAfter, retryAfterAtMost)))
-		r.s.conclude(r.g, e, d, result, Retrying)
+		r.s.conclude(r.g, e, l, number, result, Retrying)
 		return false, nil
 	}
 	wait, again := nextAttempt(r.s.cfg.Schedule, 1, result.RetryAfter, rand.Float64()) //nolint:gosec // no secret
 	if e.Ordered || !again {
-		r.s.conclude(r.g, e, d, result, Failed)
+		r.s.conclude(r.g, e, l, number, result, Failed)
 		return true, nil
 	}
-	r.s.conclude(r.g, e, d, result, Retrying)
-	d.Attempt = 2
+	r.s.conclude(r.g, e, l, number, result, Retrying)
 	ctx, cancel := context.WithTimeout(r.s.working, askTimeout)
 	defer cancel()
-	return true, r.s.queue.Later(ctx, d, now.Add(wait))
+	return true, r.s.queue.Later(ctx, stream.Delivery{
+		Endpoint: e.ID, Source: l.source, Sequences: []uint64{l.sequence}, Attempt: 2, Again: c.Replay != nil,
+	}, now.Add(wait))
 }

@@ -39,6 +39,7 @@ type Service struct {
 	checkpoints *mirror[checkpoint]
 	failing     *mirror[failure]
 	listeners   *listeners
+	letters     map[string]*letters // by stream
 	recorder    *recorder
 
 	opened chan struct{} // closed once endpoints can be made and seen
@@ -83,19 +84,23 @@ func New(cfg Config) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		cfg: cfg, js: js, client: client, dealLog: dealLog, records: records, queue: stream.NewDeliveries(js), gates: map[deal.ID]*gate{}, ailing: map[string]bool{}, opened: make(chan struct{}),
+		cfg: cfg, js: js, client: client, dealLog: dealLog, records: records, queue: stream.NewDeliveries(js),
+		letters: map[string]*letters{}, gates: map[deal.ID]*gate{}, ailing: map[string]bool{}, opened: make(chan struct{}),
 		endpoints: newMirror[endpoint](js, endpointsBucket), cursors: newMirror[cursor](js, cursorsBucket),
 		checkpoints: newMirror[checkpoint](js, checkpointsBucket), failing: newMirror[failure](js, failingBucket),
 	}
 	s.running, s.stopRunning = context.WithCancel(context.Background()) // #nosec G118 -- Run calls them
 	s.working, s.stopWorking = context.WithCancel(context.Background()) // #nosec G118 -- Run calls them
 	s.listeners = newListeners(s.endpoints)
+	for _, src := range sources {
+		s.letters[src.stream] = newLetters(src, js, cfg.Log)
+	}
 	s.endpoints.changed = func(string) { s.listeners.stale.Store(true) }
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "dealreg_webhook_" + name + "_total", Help: help})
 	}
 	s.metrics = metrics{
-		queued:   counter("queued", "Deliveries put into the queue, since the start."),
+		queued:   counter("queued", "Events put into the queue, each for one endpoint, since the start."),
 		disabled: counter("disabled", "Endpoints disabled because they were gone or failed for too long, since the start."),
 		dropped:  counter("attempts_dropped", "Attempts that were made and are missing in the record, since the start."),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
