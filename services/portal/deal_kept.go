@@ -28,9 +28,9 @@ type keptForm struct {
 	Posted  url.Values `json:"posted"`
 }
 
-// keep holds what was typed until its sender has signed in again. A browser that never had a session typed nothing here.
+// keep holds what was typed until its sender has signed in again.
 func (v *visit) keep() {
-	if v.r.Method != http.MethodPost || !strings.HasPrefix(v.r.URL.Path, "/deals/") || v.r.Header.Get("Cookie") == "" || v.r.ParseForm() != nil {
+	if v.r.Method != http.MethodPost || !strings.HasPrefix(v.r.URL.Path, "/deals/") || v.r.ParseForm() != nil {
 		return
 	}
 	text, err := json.Marshal(keptForm{Address: v.r.URL.RequestURI(), Posted: v.r.PostForm})
