@@ -143,10 +143,6 @@ func (s *Service) Routes(mux Mux) {
 		"GET /deals/{deal}/{move}":  s.movePage,
 		"POST /deals/{deal}/{move}": s.move,
 	}
-	for pattern, p := range open {
-		mux.Handle(pattern, s.handler(p))
-	}
-	for pattern, p := range signedIn {
 	both := map[string]page{ // GET shows what POST changes
 		webhooksPath:                               s.webhooks,
 		webhooksPath + "/{endpoint}":               s.endpoint,
@@ -166,6 +162,10 @@ func (s *Service) Routes(mux Mux) {
 	for pattern, p := range both {
 		signedIn["GET "+pattern], signedIn["POST "+pattern] = p, p
 	}
+	for pattern, p := range open {
+		mux.Handle(pattern, s.handler(p))
+	}
+	for pattern, p := range signedIn {
 		mux.Handle(pattern, s.handler(s.known(p)))
 	}
 }

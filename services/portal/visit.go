@@ -207,11 +207,11 @@ func (v *visit) render(status int, name, title string, nav []link, body any) {
 			Text: v.s.speech[code].text("language.name"), Address: v.r.URL.Path + "?" + query.Encode(), Here: code == v.speech.Code,
 		})
 	}
-	var text bytes.Buffer
-	if err := v.s.templates[v.speech.Code][name].ExecuteTemplate(&text, "layout", f); err != nil {
 	if v.person != nil {
 		f.Menu, f.Done, f.Refused = v.menu(), v.said(), v.s.sessions.PopString(v.ctx, sessionRefused)
 	}
+	var text bytes.Buffer
+	if err := v.s.templates[v.speech.Code][name].ExecuteTemplate(&text, "layout", f); err != nil {
 		panic(err) // the edge answers 500 and logs it
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
