@@ -14,7 +14,7 @@ import (
 	"github.com/dealreg/dealreg/pkg/deal"
 )
 
-// SealingKey seals the secrets of endpoints for storage. Like a Secret it never shows itself.
+// SealingKey seals the secrets of endpoints, and what their headers say, for storage. Like a Secret it never shows itself.
 type SealingKey struct {
 	key func() []byte // a function for the reason for which a Secret has one
 }
@@ -57,16 +57,24 @@ func (k SealingKey) MarshalText() ([]byte, error) { return []byte(Redacted), nil
 // Seal gives the endpoint's secret as text for storage, other text each time. Only Open with the same key and the same
 // endpoint reads it, so a sealed secret that is moved to another endpoint opens nothing.
 func Seal(key SealingKey, endpoint deal.ID, s Secret) (string, error) {
-	if key.key == nil || s.IsZero() {
-		return "", errors.New("seal a webhook secret: the key or the secret is empty")
+	if s.IsZero() {
+		return "", errors.New("seal a webhook secret: it is empty")
+	}
+	return SealText(key, endpoint, s.Reveal())
+}
+
+// SealText does for any text what Seal does for a secret. OpenText reads it.
+func SealText(key SealingKey, endpoint deal.ID, text string) (string, error) {
+	if key.key == nil {
+		return "", errors.New("seal for a webhook endpoint: the key is empty")
 	}
 	aead, err := chacha20poly1305.NewX(key.key())
 	if err != nil {
-		return "", fmt.Errorf("seal a webhook secret: %w", err)
+		return "", fmt.Errorf("seal for a webhook endpoint: %w", err)
 	}
 	nonce := make([]byte, chacha20poly1305.NonceSizeX)
 	_, _ = rand.Read(nonce) // never fails
-	sealed := aead.Seal(nonce, nonce, []byte(s.Reveal()), endpoint[:])
+	sealed := aead.Seal(nonce, nonce, []byte(text), endpoint[:])
 	return sealVersion + base64.StdEncoding.EncodeToString(sealed), nil
 }
 
@@ -76,22 +84,31 @@ var ErrSealed = errors.New("the webhook secret does not open with this operator'
 
 // Open gives the secret back that was sealed for the endpoint. The error is ErrSealed.
 func Open(key SealingKey, endpoint deal.ID, sealed string) (Secret, error) {
-	encoded, is := strings.CutPrefix(sealed, sealVersion)
-	raw, err := base64.StdEncoding.DecodeString(encoded)
-	if !is || err != nil || len(raw) < chacha20poly1305.NonceSizeX || key.key == nil {
-		return Secret{}, ErrSealed
-	}
-	aead, err := chacha20poly1305.NewX(key.key())
+	text, err := OpenText(key, endpoint, sealed)
 	if err != nil {
-		return Secret{}, ErrSealed
+		return Secret{}, err
 	}
-	text, err := aead.Open(nil, raw[:chacha20poly1305.NonceSizeX], raw[chacha20poly1305.NonceSizeX:], endpoint[:])
-	if err != nil {
-		return Secret{}, ErrSealed
-	}
-	s, err := ParseSecret(string(text))
+	s, err := ParseSecret(text)
 	if err != nil {
 		return Secret{}, ErrSealed
 	}
 	return s, nil
+}
+
+// OpenText gives the text back that was sealed for the endpoint. The error is ErrSealed.
+func OpenText(key SealingKey, endpoint deal.ID, sealed string) (string, error) {
+	encoded, is := strings.CutPrefix(sealed, sealVersion)
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if !is || err != nil || len(raw) < chacha20poly1305.NonceSizeX || key.key == nil {
+		return "", ErrSealed
+	}
+	aead, err := chacha20poly1305.NewX(key.key())
+	if err != nil {
+		return "", ErrSealed
+	}
+	text, err := aead.Open(nil, raw[:chacha20poly1305.NonceSizeX], raw[chacha20poly1305.NonceSizeX:], endpoint[:])
+	if err != nil {
+		return "", ErrSealed
+	}
+	return string(text), nil
 }

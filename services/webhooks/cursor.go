@@ -144,7 +144,7 @@ func (s *Service) startCursor(ctx context.Context, key string) {
 	})
 }
 
-// scanCursors takes up what nobody works on, now and then.
+// scanCursors takes up what nobody works on, and tends what is left over, now and then.
 func (s *Service) scanCursors(ctx context.Context) error {
 	tick := time.NewTicker(max(s.cfg.Lease/2, 10*time.Millisecond))
 	defer tick.Stop()
@@ -155,6 +155,7 @@ func (s *Service) scanCursors(ctx context.Context) error {
 				s.startCursor(ctx, key)
 			}
 		}
+		s.tend(ctx, now)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -3,6 +3,7 @@ package webhooks
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,7 +44,7 @@ type endpoint struct {
 	EventTypes  []string          `json:"event_types"`
 	Description string            `json:"description,omitempty"`
 	Rate        float64           `json:"rate_per_second"`
-	Headers     map[string]string `json:"headers,omitempty"`
+	Headers     map[string]string `json:"sealed_headers,omitempty"` // by name, the values sealed
 	Ordered     bool              `json:"ordered,omitempty"`
 	Secrets     []sealedSecret    `json:"secrets"` // the newest first
 	CreatedAt   time.Time         `json:"created_at"`
@@ -52,6 +53,7 @@ type endpoint struct {
 	Enabled       bool       `json:"enabled"`
 	DisabledAt    *time.Time `json:"disabled_at,omitempty"`
 	DisabledWords string     `json:"disabled_reason,omitempty"`
+	Untold        bool       `json:"untold,omitempty"` // it is yet to be recorded that it was disabled
 }
 
 type sealedSecret struct {
@@ -132,11 +134,47 @@ func (e endpoint) validate(g webhook.Guard) deal.Invalid {
 		case slices.Contains(reservedHeaders, lower) || strings.HasPrefix(lower, "webhook-"):
 			faults.Add(pointer, "set by the delivery itself: choose another name")
 		}
-		if value := e.Headers[name]; len(value) > maxHeaderValue || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
-			faults.Add(pointer, fmt.Sprintf("no value of a header: write at most %d printable ASCII characters", maxHeaderValue))
-		}
 	}
 	return faults
+}
+
+// setHeaders seals the values and sets them; nil removes a header. It gives every fault of the values, and leaves the map
+// as it was for those who hold it.
+func (e endpoint) setHeaders(key webhook.SealingKey, values map[string]*string) (endpoint, error) {
+	var faults deal.Invalid
+	headers := maps.Clone(e.Headers)
+	if headers == nil {
+		headers = map[string]string{}
+	}
+	for name, value := range values {
+		maps.DeleteFunc(headers, func(other, _ string) bool { return strings.EqualFold(name, other) })
+		if value == nil {
+			continue
+		}
+		if len(*value) > maxHeaderValue || strings.ContainsFunc(*value, func(r rune) bool { return r < ' ' || r > '~' }) {
+			faults.Add("/headers/"+escapePointer.Replace(name), fmt.Sprintf("no value of a header: write at most %d printable ASCII characters", maxHeaderValue))
+			continue
+		}
+		sealed, err := webhook.SealText(key, e.ID, *value)
+		if err != nil {
+			return endpoint{}, err
+		}
+		headers[name] = sealed
+	}
+	e.Headers = headers
+	return e, faults.Err()
+}
+
+// addHeaders opens the endpoint's own headers into those of a request. The error is webhook.ErrSealed.
+func (e endpoint) addHeaders(key webhook.SealingKey, to http.Header) error {
+	for name, sealed := range e.Headers {
+		value, err := webhook.OpenText(key, e.ID, sealed)
+		if err != nil {
+			return err
+		}
+		to[http.CanonicalHeaderKey(name)] = []string{value}
+	}
+	return nil
 }
 
 // withSecret puts a new secret first. Those before it sign until a day later, so that the receiver can change over.

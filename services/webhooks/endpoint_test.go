@@ -99,7 +99,7 @@ func TestSecrets_BothSignDuringARotationAndLieSealed(t *testing.T) {
 	w := newWorld(t, nil)
 	company, key := w.companyAdmin()
 	rc := newReceiver(t, nil)
-	id, first := w.endpoint(key, rc.URL, nil)
+	id, first := w.endpoint(key, rc.URL, object{"headers": object{"Authorization": "Bearer their-own"}})
 	rotated := w.must(200, key, "POST", endpoints+"/"+id+"/rotate-secret", nil)
 	second, _ := rotated["secret"].(string)
 	if second == first || !strings.HasPrefix(second, "whsec_") || rotated["previous_until"] == nil {
@@ -124,7 +124,10 @@ func TestSecrets_BothSignDuringARotationAndLieSealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, secret := range []string{first, second} {
+	if got.header.Get("Authorization") != "Bearer their-own" {
+		t.Errorf("headers %v", got.header)
+	}
+	for _, secret := range []string{first, second, "their-own"} {
 		if strings.Contains(string(stored.Value()), strings.TrimPrefix(secret, "whsec_")) {
 			t.Error("a secret lies there in the clear")
 		}

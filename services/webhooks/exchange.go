@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -59,8 +58,9 @@ func (s *Service) post(ctx context.Context, e endpoint, l *letter, at time.Time)
 		s.cfg.Log.Error("webhook not signed", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
 		return webhook.Result{Outcome: notSigned, Words: "the webhook could not be signed: rotate the endpoint's secret"}
 	}
-	for name, value := range e.Headers {
-		header[http.CanonicalHeaderKey(name)] = []string{value}
+	if err := e.addHeaders(s.cfg.Key, header); err != nil {
+		s.cfg.Log.Error("headers not readable", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
+		return webhook.Result{Outcome: notSigned, Words: "the endpoint's headers do not open with this operator's key: set them again"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Deadline)
 	defer cancel()
@@ -150,7 +150,8 @@ func (s *Service) disable(e endpoint, reason string, at time.Time) {
 		if !now.Enabled || now.URL != e.URL {
 			return now, false
 		}
-		now.Enabled, now.DisabledAt, now.DisabledWords = false, new(at.UTC()), reason
+		now.Enabled, now.DisabledAt, now.DisabledWords, now.Untold = false, new(at.UTC()), reason, true
+		e = now
 		return now, true
 	})
 	if err != nil {
@@ -162,14 +163,27 @@ func (s *Service) disable(e endpoint, reason string, at time.Time) {
 	}
 	s.metrics.disabled.Inc()
 	s.cfg.Log.Info("endpoint disabled", zap.Stringer("endpoint_id", e.ID), zap.String("reason", reason))
-	text, err := json.Marshal(disabledRecord{
-		Endpoint: e.ID, Company: e.Company, Association: e.Association, Deals: e.Deals, Reason: reason, At: at.UTC(),
-	})
+	s.tell(ctx, e)
+}
+
+// tell records that the endpoint was disabled, for the owner's other endpoints. What dies before it has told is made up
+// for by tend, so it may be told twice, under the same id.
+func (s *Service) tell(ctx context.Context, e endpoint) {
+	record := disabledRecord{Endpoint: e.ID, Company: e.Company, Association: e.Association, Deals: e.Deals, Reason: e.DisabledWords, At: *e.DisabledAt}
+	text, err := json.Marshal(record)
 	if err == nil {
-		_, err = s.js.Publish(ctx, stream.EndpointSubject(e.ID), text, jetstream.WithExpectStream(stream.RecordsStream))
+		_, err = s.js.Publish(ctx, stream.EndpointSubject(e.ID), text, jetstream.WithExpectStream(stream.RecordsStream),
+			jetstream.WithMsgID(webhook.Disabled(e.ID, "", record.At).ID))
+	}
+	if err == nil {
+		_, err = s.changeEndpoint(ctx, e.ID.String(), func(now endpoint) (endpoint, bool) {
+			untold := now.Untold
+			now.Untold = false
+			return now, untold
+		})
 	}
 	if err != nil {
-		s.cfg.Log.Warn("owner not told that an endpoint was disabled", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
+		s.cfg.Log.Warn("owner not told yet that an endpoint was disabled", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -202,10 +201,14 @@ func (s *Service) createEndpoint(ctx context.Context, in *struct{ Body newEndpoi
 		return nil, httpapi.Unavailable("the endpoints are still being read", nil)
 	}
 	e.ID, e.URL, e.EventTypes, e.Description = deal.ID(uuid.Must(uuid.NewV7())), in.Body.URL, in.Body.EventTypes, in.Body.Description
-	e.Rate, e.Headers, e.Ordered = either(in.Body.RatePerSecond, standardRate), in.Body.Headers, in.Body.Ordered
+	e.Rate, e.Ordered = either(in.Body.RatePerSecond, standardRate), in.Body.Ordered
 	e.Enabled, e.CreatedAt, e.CreatedBy = true, s.cfg.Now().UTC(), caller.KeyID
-	if err := e.validate(s.cfg.Guard).Err(); err != nil {
-		return nil, httpapi.FromError(err)
+	headers := map[string]*string{}
+	for name, value := range in.Body.Headers {
+		headers[name] = &value
+	}
+	if e, err = s.checked(e, headers); err != nil {
+		return nil, err
 	}
 	alike := 0
 	for _, other := range s.endpoints.all() {
@@ -305,9 +308,8 @@ func (s *Service) patchEndpoint(ctx context.Context, in *struct {
 	if read != revision {
 		return nil, httpapi.PreconditionFailed(revision)
 	}
-	e = in.Body.apply(e, s.cfg.Now())
-	if err := e.validate(s.cfg.Guard).Err(); err != nil {
-		return nil, httpapi.FromError(err)
+	if e, err = s.checked(in.Body.apply(e, s.cfg.Now()), in.Body.Headers.Value); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
@@ -325,6 +327,20 @@ func (s *Service) patchEndpoint(ctx context.Context, in *struct {
 	return httpapi.WithTag(revision, s.show(e)), nil
 }
 
+// checked gives the endpoint with the headers, when there is no fault in it. The error is a Problem.
+func (s *Service) checked(e endpoint, headers map[string]*string) (endpoint, error) {
+	e, err := e.setHeaders(s.cfg.Key, headers)
+	faults, is := errors.AsType[deal.Invalid](err)
+	if err != nil && !is {
+		return endpoint{}, httpapi.Internal(err)
+	}
+	if err := append(e.validate(s.cfg.Guard), faults...).Err(); err != nil {
+		return endpoint{}, httpapi.FromError(err)
+	}
+	return e, nil
+}
+
+// apply makes the changes but those of single headers.
 func (p endpointPatch) apply(e endpoint, now time.Time) endpoint {
 	p.URL.Apply(&e.URL)
 	p.EventTypes.Apply(&e.EventTypes)
@@ -334,18 +350,8 @@ func (p endpointPatch) apply(e endpoint, now time.Time) endpoint {
 	if p.RatePerSecond.Null {
 		e.Rate = standardRate
 	}
-	if p.Headers.Sent {
-		headers := map[string]string{}
-		if !p.Headers.Null {
-			maps.Copy(headers, e.Headers)
-		}
-		for name, value := range p.Headers.Value {
-			maps.DeleteFunc(headers, func(other, _ string) bool { return strings.EqualFold(name, other) })
-			if value != nil {
-				headers[name] = *value
-			}
-		}
-		e.Headers = headers
+	if p.Headers.Null {
+		e.Headers = nil
 	}
 	if p.Enabled.Sent && p.Enabled.Value {
 		e = e.enable()
@@ -356,7 +362,7 @@ func (p endpointPatch) apply(e endpoint, now time.Time) endpoint {
 }
 
 func (e endpoint) enable() endpoint {
-	e.Enabled, e.DisabledAt, e.DisabledWords = true, nil, ""
+	e.Enabled, e.DisabledAt, e.DisabledWords, e.Untold = true, nil, "", false
 	return e
 }
 

@@ -1,0 +1,145 @@
+package webhooks_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dealreg/dealreg/services/webhooks"
+)
+
+// movable gives the service a clock that can be set forward.
+func movable(cfg *webhooks.Config) (forward func(time.Duration)) {
+	var ahead atomic.Int64
+	cfg.Now = func() time.Time { return now().Add(time.Duration(ahead.Load())) }
+	return func(d time.Duration) { ahead.Add(int64(d)) }
+}
+
+// keys lists what is in the bucket.
+func (w *world) keys(bucket string) []string {
+	w.t.Helper()
+	kv, err := w.js.KeyValue(w.t.Context(), bucket)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	keys, err := kv.Keys(w.t.Context())
+	if err != nil && !errors.Is(err, jetstream.ErrNoKeysFound) {
+		w.t.Fatal(err)
+	}
+	return keys
+}
+
+func TestTend_RemovesTheCursorsOfOldReplaysAndOfDeletedEndpoints(t *testing.T) {
+	t.Parallel()
+	var forward func(time.Duration)
+	w := newWorld(t, func(cfg *webhooks.Config) { forward = movable(cfg) })
+	company, key := w.companyAdmin()
+	rc := newReceiver(t, nil)
+	id, _ := w.endpoint(key, rc.URL, object{"ordered": true})
+	event := w.happen(1, company)[0]
+	rc.await(t, event)
+	made := w.must(202, key, "POST", endpoints+"/"+id+"/replay", object{"event": event})
+	path := endpoints + "/" + id + "/replays/" + made["id"].(string)
+	w.until("replayed", func() bool { return w.must(200, key, "GET", path, nil)["state"] == "done" })
+	forward(31 * 24 * time.Hour)
+	w.until("replay forgotten", func() bool {
+		status, _, _ := w.do(key, "GET", path, nil)
+		return status == 404
+	})
+	if left := w.keys("webhook_cursors"); len(left) != 2 {
+		t.Errorf("the gaps of the endpoint are %v", left)
+	}
+	more := w.happen(1, company)[0]
+	rc.await(t, more)
+	w.must(204, key, "DELETE", endpoints+"/"+id, nil)
+	w.until("cursors removed", func() bool { return len(w.keys("webhook_cursors")) == 0 })
+}
+
+func TestTend_TellsWhatAProcessThatDiedDidNotTell(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	_, key := w.companyAdmin()
+	watching := newReceiver(t, nil)
+	id, _ := w.endpoint(key, "https://receiver.example/", nil)
+	w.endpoint(key, watching.URL, object{"event_types": []string{"dealreg.endpoint.disabled"}})
+	w.stop()
+	kv, err := w.js.KeyValue(t.Context(), "webhook_endpoints")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := kv.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e object
+	if err := json.Unmarshal(stored.Value(), &e); err != nil {
+		t.Fatal(err)
+	}
+	e["enabled"], e["disabled_at"], e["disabled_reason"], e["untold"] = false, "2026-11-22T10:00:00Z", "gone", true
+	text, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Update(t.Context(), id, text, stored.Revision()); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.until("told", func() bool { return len(watching.all()) > 0 })
+	if got := watching.all()[0]; !strings.HasPrefix(got.id, id+":disabled:") {
+		t.Errorf("told %s", got.id)
+	}
+	w.until("noted", func() bool {
+		stored, err := kv.Get(t.Context(), id)
+		return err == nil && !strings.Contains(string(stored.Value()), "untold")
+	})
+}
+
+func TestGap_OfAnHourComesAtTheRateAndInOrderWhenThatIsWanted(t *testing.T) {
+	t.Parallel()
+	var forward func(time.Duration)
+	w := newWorld(t, func(cfg *webhooks.Config) {
+		patient(cfg)
+		cfg.Schedule = []time.Duration{24 * time.Hour}
+		forward = movable(cfg)
+	})
+	company, key := w.companyAdmin()
+	var broken atomic.Bool
+	const perSecond = 100
+	plain, inOrder := newReceiver(t, breakable(&broken)), newReceiver(t, breakable(&broken))
+	w.endpoint(key, plain.URL, object{"rate_per_second": perSecond})
+	id, _ := w.endpoint(key, inOrder.URL, object{"rate_per_second": perSecond, "ordered": true})
+	first := w.happen(1, company)
+	plain.await(t, first...)
+	inOrder.await(t, first...)
+	broken.Store(true)
+	var events []string
+	for range 3 {
+		events = append(events, w.happen(100, company)...)
+		forward(20 * time.Minute)
+	}
+	w.until("behind", func() bool {
+		return w.must(200, key, "GET", endpoints+"/"+id, nil)["behind"].(float64) == 300
+	})
+	broken.Store(false)
+	inOrder.await(t, events...)
+	for i, got := range inOrder.all()[1:] {
+		if got.id != events[i] {
+			t.Fatalf("event %s came in place of %s", got.id, events[i])
+		}
+	}
+	inOrder.once(t, append(first, events...)...)
+	w.until("the others", func() bool { return len(plain.all()) > 250 }) // what failed before the gate shut waits for its retry
+	for name, rc := range map[string]*receiver{"plain": plain, "ordered": inOrder} {
+		got := rc.all()
+		for i := range got { // what is due in one second may come a moment late, with that of the next
+			if j := i + perSecond + perSecond/5; j < len(got) && got[j].at.Sub(got[i].at) < time.Second {
+				t.Fatalf("%s: %d webhooks within %v", name, j-i, got[j].at.Sub(got[i].at))
+			}
+		}
+	}
+}
