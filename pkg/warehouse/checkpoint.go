@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -73,6 +74,11 @@ func (w *Warehouse) Prefix(ctx context.Context, upTo uint64) (Prefix, error) {
 		p.Quarantined += r.quarantined
 	}
 	return p, nil
+}
+
+// Latest is the Prefix of all that is stored when it is asked for, or later.
+func (w *Warehouse) Latest(ctx context.Context) (Prefix, error) {
+	return w.latest.ask(ctx, func(ctx context.Context) (Prefix, error) { return w.Prefix(ctx, math.MaxUint64) })
 }
 
 // Recount is Prefix, found by reading every sequence.

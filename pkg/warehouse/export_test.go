@@ -4,8 +4,6 @@ import (
 	"context"
 	"net"
 	"time"
-
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // Parts counts the parts of the table that hold rows.
@@ -39,13 +37,10 @@ func (w *Warehouse) RollupParts(ctx context.Context) (parts uint64, err error) {
 	return parts, err
 }
 
-// Fold is fold for a reader that wants to know only from where to where events are read.
-func (w *Warehouse) Fold(ctx context.Context, upTo uint64, read func(after, upTo uint64) (uint64, error)) error {
-	return w.fold(ctx, upTo, func(parameters []any) (uint64, error) {
-		var bounds [2]uint64
-		for i, p := range parameters[1:] {
-			bounds[i] = p.(driver.NamedValue).Value.(uint64)
-		}
-		return read(bounds[0], bounds[1])
+// Fold is fold for a reader that wants to know only behind which sequence events are read.
+func (w *Warehouse) Fold(ctx context.Context, upTo uint64, read func(after uint64)) error {
+	return w.fold(ctx, upTo, func(c chosen) error {
+		read(c.last())
+		return nil
 	})
 }

@@ -16,12 +16,10 @@ const (
 	KindAssociation Kind = 1
 	KindChapter     Kind = 2
 	KindPair        Kind = 3
-
-	kindRange Kind = 0 // in rollups only: a range of sequences that is rolled up
 )
 
 // String gives the name of the table's enum.
-func (k Kind) String() string { return [...]string{"range", "association", "chapter", "pair"}[k] }
+func (k Kind) String() string { return [...]string{"", "association", "chapter", "pair"}[k] }
 
 // Entry is one line of the ledger. What a report shows is the sum of entries; a figure that changed is posted again,
 // with the old one negated, so the sum over any prefix of the log is what was true then.

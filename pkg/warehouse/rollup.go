@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,8 +26,12 @@ type rollup struct {
 
 func (r rollup) last() uint64 { return r.first + r.size - 1 }
 
-// rollups reads what is rolled up, by the first sequence, the longer range before the shorter.
+// rollups gives what is rolled up, by the first sequence, the longer range before the shorter.
 func (w *Warehouse) rollups(ctx context.Context) ([]rollup, error) {
+	return w.rolledUp.ask(ctx, w.readRollups)
+}
+
+func (w *Warehouse) readRollups(ctx context.Context) ([]rollup, error) {
 	rows, err := w.conn.Query(ctx, rollupRangesSQL)
 	if err != nil {
 		return nil, fmt.Errorf("read the roll-ups: %w", err)
@@ -84,24 +89,40 @@ func (c chosen) parameters(upTo uint64) []any {
 	}
 }
 
+// still tells whether each of them is among those that are stored.
+func (c chosen) still(stored []rollup) bool {
+	for _, r := range stored {
+		if len(c) > 0 && r.roll == c[0].roll {
+			c = c[1:]
+		}
+	}
+	return len(c) == 0
+}
+
+// same tells whether they are the same ones: their sums are then the same too.
+func (c chosen) same(other chosen) bool {
+	return slices.EqualFunc(c, other, func(a, b rollup) bool { return a.roll == b.roll })
+}
+
 // chooseAgain bounds how often roll-ups are chosen that are gone when they are read.
 const chooseAgain = 3
 
-// fold has the roll-ups and the events behind them read up to the sequence. read tells how many sequences those roll-ups
-// stood for that it found. When it did not find all, since a rebuild or a merge took them away meanwhile, it is called
-// again with others, at last with none, and has to begin anew.
-func (w *Warehouse) fold(ctx context.Context, upTo uint64, read func(parameters []any) (found uint64, err error)) error {
+// fold has roll-ups read, and the events behind them up to the sequence. What was read counts when all those roll-ups are
+// still stored afterwards: then no rebuild was exchanged meanwhile, which begins with taking them away, and no merge put
+// others in their place. Else it is read anew with others, at last with none.
+func (w *Warehouse) fold(ctx context.Context, upTo uint64, read func(c chosen) error) error {
+	stored, err := w.rollups(ctx)
+	if err != nil {
+		return err
+	}
 	for range chooseAgain {
-		stored, err := w.rollups(ctx)
-		if err != nil {
+		c := choose(stored, upTo)
+		if err := read(c); err != nil || len(c) == 0 {
 			return err
 		}
-		c := choose(stored, upTo)
-		found, err := read(c.parameters(upTo))
-		if err != nil || found == c.last() {
+		if stored, err = w.rollups(ctx); err != nil || c.still(stored) {
 			return err
 		}
 	}
-	_, err := read(chosen(nil).parameters(upTo))
-	return err
+	return read(nil)
 }

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -92,8 +93,7 @@ func (w *Warehouse) due(stored []rollup, repaired map[uint64]uint64, upTo uint64
 		}
 	}
 	within := uint64(0) // up to here a longer range is rolled up or due
-	for i := len(w.rollupSizes) - 1; i >= 0; i-- {
-		size := w.rollupSizes[i]
+	for _, size := range slices.Backward(w.rollupSizes) {
 		first := within
 		for ; first+size-1 <= upTo; first += size {
 			if !done[place{size, first}] {

@@ -15,9 +15,6 @@ import (
 	"github.com/dealreg/dealreg/pkg/deal"
 )
 
-//go:embed queries/volume.sql
-var volumeSQL string
-
 //go:embed queries/company.sql
 var companySQL string
 
@@ -76,13 +73,19 @@ func (e *CurrencyError) Error() string {
 
 // Volume folds the ledger up to a sequence. The caller makes sure that the warehouse holds the log that far.
 func (w *Warehouse) Volume(ctx context.Context, q VolumeQuery) (Volume, error) {
-	var v Volume
-	err := w.fold(ctx, q.UpTo, func(parameters []any) (found uint64, err error) {
-		v, found, err = w.volume(ctx, q, parameters)
-		return found, err
+	var cells map[cellKey]Sums
+	err := w.fold(ctx, q.UpTo, func(c chosen) (err error) {
+		cells, err = w.cells(ctx, q, c)
+		return err
 	})
 	if err != nil {
 		return Volume{}, err
+	}
+	v := Volume{Total: NoSums(), PreviousYear: NoSums()}
+	for key, s := range cells {
+		if err := v.add(q, key, s); err != nil {
+			return Volume{}, err
+		}
 	}
 	slices.SortFunc(v.Items, func(x, y Item) int {
 		return cmp.Or(cmp.Compare(x.Month, y.Month), y.Amount.Cmp(x.Amount), x.Chapter.Compare(y.Chapter), x.A.Compare(y.A), x.B.Compare(y.B))
@@ -90,80 +93,43 @@ func (w *Warehouse) Volume(ctx context.Context, q VolumeQuery) (Volume, error) {
 	return v, nil
 }
 
-func (w *Warehouse) volume(ctx context.Context, q VolumeQuery, parameters []any) (v Volume, found uint64, err error) {
-	part := KindAssociation
-	switch q.By {
-	case ByChapter:
-		part = KindChapter
-	case ByPair:
-		part = KindPair
-	case ByTotal, ByMonth:
+// add adds a cell to its year when it is a month of the association, and to the items when it is one of them. Other cells
+// are views of the same amounts.
+func (v *Volume) add(q VolumeQuery, key cellKey, s Sums) error {
+	if v.Currency != "" && v.Currency != key.currency {
+		return &CurrencyError{Association: q.Association, Year: int(key.year)}
 	}
-	v = Volume{Total: NoSums(), PreviousYear: NoSums()}
-	rows, err := w.conn.Query(ctx, volumeSQL, append(parameters, clickhouse.Named("association", q.Association.String()),
-		clickhouse.Named("year", q.Year), clickhouse.Named("kind", part.String()))...)
-	if err != nil {
-		return v, 0, fmt.Errorf("sum a year: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var kind Kind
-		var year, month int32
-		var a, b uuid.UUID
-		var currency string
-		var sequences uint64
-		s := NoSums()
-		err := rows.Scan((*int8)(&kind), &year, &month, &a, &b, &currency, s.Amount, s.AttestedByParties, &s.Deals, &s.Unconverted, &sequences)
-		if err != nil {
-			return v, 0, fmt.Errorf("read a year: %w", err)
-		}
-		if kind == kindRange {
-			found = sequences
-			continue
-		}
-		if err := v.add(q, kind, int(year), currency, s); err != nil {
-			return v, 0, err
-		}
-		if int(year) != q.Year || s.nothing() {
-			continue
-		}
-		switch {
-		case kind == KindChapter:
-			v.Items = append(v.Items, Item{Chapter: deal.ID(a), Sums: s})
-		case kind == KindPair:
-			v.Items = append(v.Items, Item{A: deal.ID(a), B: deal.ID(b), Sums: s})
-		case q.By == ByMonth:
-			v.Items = append(v.Items, Item{Month: calendar.Date(month), Sums: s})
+	v.Currency = key.currency
+	if key.kind == KindAssociation {
+		if int(key.year) == q.Year {
+			v.Total.add(s)
+		} else {
+			v.PreviousYear.add(s)
 		}
 	}
-	if err := rows.Err(); err != nil {
-		return v, 0, fmt.Errorf("read a year: %w", err)
-	}
-	return v, found, nil
-}
-
-// add adds a month of the association to its year. Other sums are views of the same amounts.
-func (v *Volume) add(q VolumeQuery, kind Kind, year int, currency string, s Sums) error {
-	if v.Currency != "" && v.Currency != currency {
-		return &CurrencyError{Association: q.Association, Year: year}
-	}
-	v.Currency = currency
-	if kind != KindAssociation {
+	if int(key.year) != q.Year || s.nothing() {
 		return nil
 	}
-	total := &v.Total
-	if year != q.Year {
-		total = &v.PreviousYear
+	switch {
+	case key.kind == KindChapter:
+		v.Items = append(v.Items, Item{Chapter: key.a, Sums: s})
+	case key.kind == KindPair:
+		v.Items = append(v.Items, Item{A: key.a, B: key.b, Sums: s})
+	case q.By == ByMonth:
+		v.Items = append(v.Items, Item{Month: key.month, Sums: s})
 	}
-	total.Amount.Add(total.Amount, s.Amount)
-	total.AttestedByParties.Add(total.AttestedByParties, s.AttestedByParties)
-	total.Deals += s.Deals
-	total.Unconverted += s.Unconverted
 	return nil
 }
 
 // NoSums are the sums of no entries.
 func NoSums() Sums { return Sums{Amount: new(big.Int), AttestedByParties: new(big.Int)} }
+
+func (s *Sums) add(t Sums) {
+	s.Amount.Add(s.Amount, t.Amount)
+	s.AttestedByParties.Add(s.AttestedByParties, t.AttestedByParties)
+	s.Deals += t.Deals
+	s.Unconverted += t.Unconverted
+}
 
 // nothing tells whether every entry was taken back, or there was none.
 func (s Sums) nothing() bool { return s.Amount.Sign() == 0 && s.Deals == 0 && s.Unconverted == 0 }
@@ -180,9 +146,9 @@ type CompanyPair struct {
 // then by falling amount.
 func (w *Warehouse) CompanyVolume(ctx context.Context, company deal.ID, year int, upTo uint64) ([]CompanyPair, error) {
 	var pairs []CompanyPair
-	err := w.fold(ctx, upTo, func(parameters []any) (found uint64, err error) {
-		pairs, found, err = w.companyPairs(ctx, append(parameters, clickhouse.Named("company", company.String()), clickhouse.Named("year", year)))
-		return found, err
+	err := w.fold(ctx, upTo, func(c chosen) (err error) {
+		pairs, err = w.companyPairs(ctx, append(c.parameters(upTo), clickhouse.Named("company", company.String()), clickhouse.Named("year", year)))
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -193,30 +159,24 @@ func (w *Warehouse) CompanyVolume(ctx context.Context, company deal.ID, year int
 	return pairs, nil
 }
 
-func (w *Warehouse) companyPairs(ctx context.Context, parameters []any) (pairs []CompanyPair, found uint64, err error) {
+func (w *Warehouse) companyPairs(ctx context.Context, parameters []any) (pairs []CompanyPair, err error) {
 	rows, err := w.conn.Query(ctx, companySQL, parameters...)
 	if err != nil {
-		return nil, 0, fmt.Errorf("sum a company's pairs: %w", err)
+		return nil, fmt.Errorf("sum a company's pairs: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		p := CompanyPair{Sums: NoSums()}
-		var kind Kind
 		var association, partner uuid.UUID
-		var sequences uint64
-		err := rows.Scan((*int8)(&kind), &association, &p.Currency, &partner, p.Amount, p.AttestedByParties, &p.Deals, &p.Unconverted, &sequences)
+		err := rows.Scan(&association, &p.Currency, &partner, p.Amount, p.AttestedByParties, &p.Deals, &p.Unconverted)
 		if err != nil {
-			return nil, 0, fmt.Errorf("read a company's pairs: %w", err)
-		}
-		if kind == kindRange {
-			found = sequences
-			continue
+			return nil, fmt.Errorf("read a company's pairs: %w", err)
 		}
 		p.Association, p.Partner = deal.ID(association), deal.ID(partner)
 		pairs = append(pairs, p)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, 0, fmt.Errorf("read a company's pairs: %w", err)
+		return nil, fmt.Errorf("read a company's pairs: %w", err)
 	}
-	return pairs, found, nil
+	return pairs, nil
 }

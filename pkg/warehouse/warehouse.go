@@ -39,6 +39,9 @@ type Warehouse struct {
 	exists   atomic.Bool // whether the database was seen
 
 	rollupSizes []uint64
+	rolledUp    shared[[]rollup]
+	latest      shared[Prefix]
+	known       memory
 
 	inserters chan *ch.Client // holds the connection of the last insert while it has nothing to do
 }

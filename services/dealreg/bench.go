@@ -21,6 +21,7 @@ import (
 type benchCommand struct {
 	Aggregate benchAggregate `cmd:"" help:"Measure how fast the log gets into the warehouse."`
 	Register  benchRegister  `cmd:"" help:"Measure how fast deals are registered."`
+	Reports   benchReports   `cmd:"" help:"Measure how fast the reports answer."`
 	Webhooks  benchWebhooks  `cmd:"" help:"Measure how fast webhooks are delivered."`
 }
 

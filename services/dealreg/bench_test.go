@@ -45,3 +45,16 @@ func TestBenchRegister_ComparesWithPublishingTheSameEventWithoutIt(t *testing.T)
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestBenchReports_ComparesWithAPlainSumAndEveryFigureWithAFold(t *testing.T) {
+	t.Parallel()
+	got := benched(t, "reports", "--deals", "12000", "--seconds", "2")
+	for _, name := range []string{"total_p99_ms", "month_p99_ms", "chapter_p99_ms", "pair_p99_ms", "rolled_up_events_per_second", "stored_while_reading_events_per_second"} {
+		if got.Also[name] <= 0 {
+			t.Errorf("%s is missing: %+v", name, got)
+		}
+	}
+	if got.Also["events"] < 12_000 || got.Also["equal_figures"] < 10_000 {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -249,19 +249,20 @@ func (s *Service) companyVolume(ctx context.Context, in *Period) (*struct{ Body 
 // asOf fixes the prefix of the log that a report includes, the longest when none is asked for, and makes sure that the
 // warehouse holds all of it. The error is a Problem.
 func (s *Service) asOf(ctx context.Context, sequence uint64) (AsOf, error) {
-	checkpoint, err := s.cfg.Warehouse.Checkpoint(ctx)
+	prefix, err := s.cfg.Warehouse.Latest(ctx)
 	if err != nil {
 		return AsOf{}, unanswered(err)
+	}
+	if sequence > prefix.Last {
+		return AsOf{}, httpapi.Unavailable(fmt.Sprintf("the reports hold the log up to sequence %d so far", prefix.Last), nil)
 	}
 	if sequence == 0 {
-		sequence = checkpoint.Sequence
+		sequence = prefix.Last
 	}
-	if sequence > checkpoint.Sequence {
-		return AsOf{}, httpapi.Unavailable(fmt.Sprintf("the reports hold the log up to sequence %d so far", checkpoint.Sequence), nil)
-	}
-	prefix, err := s.cfg.Warehouse.Prefix(ctx, sequence)
-	if err != nil {
-		return AsOf{}, unanswered(err)
+	if sequence < prefix.Last {
+		if prefix, err = s.cfg.Warehouse.Prefix(ctx, sequence); err != nil {
+			return AsOf{}, unanswered(err)
+		}
 	}
 	if !prefix.Whole() || prefix.Last != sequence {
 		return AsOf{}, httpapi.Unavailable("the reports lack events of the log and an operator has to rebuild them",
