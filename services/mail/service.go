@@ -32,6 +32,7 @@ type Service struct {
 	mails   *prometheus.CounterVec
 	waiting atomic.Int64 // mails in the outbox
 	sender  sender
+	rounds  atomic.Uint64 // how often it was looked for what is due
 }
 
 // New checks the configuration and wires the service.

@@ -23,6 +23,7 @@ func (t *turn) watch(ctx context.Context) error {
 		if err := t.digest(ctx); err != nil {
 			return err
 		}
+		t.s.rounds.Add(1)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

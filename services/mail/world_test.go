@@ -183,7 +183,7 @@ func (w *world) bucket() (p position, records []record) {
 	return p, records
 }
 
-// settled waits until all of the log was followed and every mail has ended, and gives the records.
+// settled waits until all of the log was followed, what is due was looked for and every mail has ended, and gives the records.
 func (w *world) settled() []record {
 	w.t.Helper()
 	last, err := w.log.LastSequence(w.t.Context())
@@ -191,7 +191,11 @@ func (w *world) settled() []record {
 		w.t.Fatal(err)
 	}
 	var records []record
+	rounds := w.service.rounds.Load() + 2 // one that has begun by now may have missed something
 	w.until("every mail has ended", func() bool {
+		if w.service.rounds.Load() < rounds {
+			return false
+		}
 		var p position
 		p, records = w.bucket()
 		return p.Sequence >= last && !slices.ContainsFunc(records, func(r record) bool { return !r.State.final() })
