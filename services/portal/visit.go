@@ -181,7 +181,7 @@ type frame struct {
 	Person    *api.Session
 	Nav       []link
 	CSS, JS   string
-	NoMail    bool // nothing but the pages tells the person what waits
+	NoMail    bool   // nothing but the pages tells the person what waits
 	Menu      []link // of the person
 	Done      string // what the request before this page did
 	Refused   string // or why it did not
@@ -194,12 +194,17 @@ type link struct {
 	Here          bool
 }
 
+// saysNoMail tells whether nothing but the pages tells the person what waits.
+func saysNoMail(cfg Config, p *api.Session) bool {
+	return !cfg.MailOn && p != nil && !p.CompanyID.IsZero()
+}
+
 func (v *visit) render(status int, name, title string, nav []link, body any) {
 	f := frame{
 		Language: v.speech.Code, Title: title, Person: v.person, Nav: nav, Body: body,
 		CSS: v.s.assets[0].address, JS: v.s.assets[1].address,
 	}
-	f.NoMail = !v.s.cfg.MailOn && v.person != nil && !v.person.CompanyID.IsZero()
+	f.NoMail = saysNoMail(v.s.cfg, v.person)
 	for _, code := range languages {
 		query := v.r.URL.Query()
 		query.Set("lang", code)
