@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -43,6 +45,7 @@ type NATS struct {
 
 	mu     sync.Mutex
 	server *server.Server // nil after Stop
+	log    *natsLog       // of the server
 }
 
 // StartNATS starts the broker and returns when JetStream answers. It fails when another process uses cfg.Dir.
@@ -57,15 +60,15 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("nats: %w", err)
 	}
-	s, err := startServer(cfg)
+	s, log, err := startServer(cfg)
 	if err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("nats: %w", err)
 	}
-	return &NATS{cfg: cfg, lock: lock, server: s}, nil
+	return &NATS{cfg: cfg, lock: lock, server: s, log: log}, nil
 }
 
-func startServer(cfg NATSConfig) (*server.Server, error) {
+func startServer(cfg NATSConfig) (*server.Server, *natsLog, error) {
 	s, err := server.NewServer(&server.Options{
 		ServerName:             "dealreg",
 		Host:                   Loopback,
@@ -80,16 +83,17 @@ func startServer(cfg NATSConfig) (*server.Server, error) {
 		NoSigs:                 true,
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	s.SetLogger(natsLog{cfg.Log.Sugar()}, false, false)
+	log := &natsLog{log: cfg.Log.Sugar()}
+	s.SetLogger(log, false, false)
 	s.Start()
 	if !s.ReadyForConnections(natsReadyWithin) || !s.JetStreamEnabled() {
 		s.Shutdown()
 		s.WaitForShutdown()
-		return nil, fmt.Errorf("the server in %s does not start; the log tells why", cfg.Dir)
+		return nil, nil, fmt.Errorf("the server in %s does not start; the log tells why", cfg.Dir)
 	}
-	return s, nil
+	return s, log, nil
 }
 
 // InProcessConn lets clients connect without a socket. It makes NATS a nats.InProcessConnProvider that reaches the
@@ -115,8 +119,9 @@ func (n *NATS) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	return nats.Connect("", append(defaults, opts...)...)
 }
 
-// Run blocks until ctx ends and then stops the broker. The server disables JetStream when its disk is full or refuses
-// a write, and does not enable it again by itself: Run restarts it until it can work and reports to Health meanwhile.
+// Run blocks until ctx ends and then stops the broker. When its disk is full or refuses a write the server disables
+// JetStream or closes the stream, and does not go on by itself: Run restarts it until it can work and reports to Health
+// meanwhile.
 func (n *NATS) Run(ctx context.Context) error {
 	defer n.Stop()
 	tick := time.NewTicker(natsCheckEvery)
@@ -127,7 +132,7 @@ func (n *NATS) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if n.enabled() {
+		if n.writes() {
 			continue
 		}
 		n.cfg.Health.Report("nats", errors.New("the store is disabled: its disk is full or refuses writes"))
@@ -143,10 +148,11 @@ func (n *NATS) Run(ctx context.Context) error {
 	}
 }
 
-func (n *NATS) enabled() bool {
+// writes tells whether every stream takes messages, as far as it was tried.
+func (n *NATS) writes() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.server == nil || n.server.JetStreamEnabled()
+	return n.server == nil || n.server.JetStreamEnabled() && !n.log.writeFailed.Load()
 }
 
 // Restart stops the server and starts it again on the same data. Clients made by Connect come back by themselves.
@@ -158,11 +164,11 @@ func (n *NATS) Restart() error {
 		return errors.New("nats: the embedded server is stopped")
 	}
 	n.shutdown()
-	s, err := startServer(n.cfg)
+	s, log, err := startServer(n.cfg)
 	if err != nil {
 		return fmt.Errorf("nats: %w", err)
 	}
-	n.server = s
+	n.server, n.log = s, log
 	n.cfg.Log.Info("broker started again")
 	return nil
 }
@@ -187,11 +193,24 @@ func (n *NATS) shutdown() {
 }
 
 // natsLog passes on what the server warns of. Its notices and traces are dropped.
-type natsLog struct{ log *zap.SugaredLogger }
+type natsLog struct {
+	log *zap.SugaredLogger
+	// writeFailed is set when a stream failed to write and takes no more messages until the server is restarted. The
+	// server says so in its log only.
+	writeFailed atomic.Bool
+}
 
-func (natsLog) Noticef(string, ...any)           {}
-func (l natsLog) Warnf(format string, v ...any)  { l.log.Warnf("nats: "+format, v...) }
-func (l natsLog) Errorf(format string, v ...any) { l.log.Errorf("nats: "+format, v...) }
-func (l natsLog) Fatalf(format string, v ...any) { l.log.Errorf("nats: "+format, v...) }
-func (natsLog) Debugf(string, ...any)            {}
-func (natsLog) Tracef(string, ...any)            {}
+// criticalWriteError is what the log of nats-server 2.15 says then.
+const criticalWriteError = "Critical write error"
+
+func (*natsLog) Noticef(string, ...any)          {}
+func (l *natsLog) Warnf(format string, v ...any) { l.log.Warnf("nats: "+format, v...) }
+func (l *natsLog) Errorf(format string, v ...any) {
+	if strings.Contains(fmt.Sprintf(format, v...), criticalWriteError) {
+		l.writeFailed.Store(true)
+	}
+	l.log.Errorf("nats: "+format, v...)
+}
+func (l *natsLog) Fatalf(format string, v ...any) { l.log.Errorf("nats: "+format, v...) }
+func (*natsLog) Debugf(string, ...any)            {}
+func (*natsLog) Tracef(string, ...any)            {}

@@ -50,10 +50,9 @@ func (a *assembly) newWebhooks() (*webhooks.Service, error) {
 func keyFile(path, what, lost string) ([]byte, error) {
 	text, err := os.ReadFile(path) // #nosec G304 -- the operator names the folder
 	if errors.Is(err, os.ErrNotExist) {
-		fresh := make([]byte, 32)
-		_, _ = rand.Read(fresh) // never fails (crypto/rand)
-		text = []byte(hex.EncodeToString(fresh) + "\n")
-		err = os.WriteFile(path, text, 0o600)
+		if err = newKeyFile(path); err == nil {
+			text, err = os.ReadFile(path) // #nosec G304 -- as above
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
@@ -63,4 +62,34 @@ func keyFile(path, what, lost string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %s holds no 64 hexadecimal digits: restore it from the backup, or %s", what, path, lost)
 	}
 	return key, nil
+}
+
+// newKeyFile makes the file with a fresh key, unless another process does at the same time. It is whole and on the disk
+// when it returns: what the key protects outlives a cut of power, and so must the key.
+func newKeyFile(path string) error {
+	fresh := make([]byte, 32)
+	_, _ = rand.Read(fresh) // never fails (crypto/rand)
+	folder := filepath.Dir(path)
+	file, err := os.CreateTemp(folder, filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name()) //nolint:errcheck // an empty name more
+	_, err = file.WriteString(hex.EncodeToString(fresh) + "\n")
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(file.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return errors.Join(syncFolder(folder), syncFolder(filepath.Dir(folder)))
+}
+
+// syncFolder brings the names in the folder to the disk.
+func syncFolder(path string) error {
+	folder, err := os.Open(path) // #nosec G304 -- the operator names it
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
