@@ -344,6 +344,11 @@ func (w *world) settle() {
 	do(w.operator, call{method: http.MethodDelete, path: "/v1/keys/" + issued.ID})
 
 	upload := importDeals{File: writeFile(w.t, "history.csv", historyCSV), Map: writeFile(w.t, "map.json", historyMap), Association: w.ids["associations"]}
+	do(w.operator, call{
+		method: http.MethodPost, path: "/v1/imports/deals/preview", body: io.Reader(strings.NewReader(historyCSV)),
+		query:  url.Values{"association_id": {upload.Association}, "reference": {"contract"}, "map": {historyMap}},
+		header: map[string]string{"Content-Type": "text/csv"},
+	})
 	state, err := upload.upload(ctx, w.operator)
 	must(err)
 	state, err = follow(ctx, w.operator, state)
@@ -714,7 +719,8 @@ func (w *world) refusesTheBoardOfAnother(op *huma.Operation) {
 		return
 	}
 	statuses := []int{http.StatusForbidden, http.StatusNotFound}
-	if op.OperationID == "issue-key" || op.OperationID == "invite-person" || op.OperationID == "import-deals" {
+	if op.OperationID == "issue-key" || op.OperationID == "invite-person" || op.OperationID == "import-deals" ||
+		op.OperationID == "preview-import" {
 		statuses = append(statuses, http.StatusUnprocessableEntity) // what the key would be for, and whose deals, is not said
 	}
 	w.refused("the board of another association", a, statuses...)

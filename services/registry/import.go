@@ -94,12 +94,14 @@ func (i *importer) routes(api huma.API) {
 	tags := []string{"Imports"}
 	huma.Register(api, huma.Operation{
 		Method: http.MethodPost, Path: "/v1/imports/deals", OperationID: "import-deals", Tags: tags, DefaultStatus: http.StatusAccepted,
-		Summary: "Import deals that were won from a CSV file", MaxBodyBytes: maxUpload, BodyReadTimeout: -1,
-		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-			csvType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
-		}},
+		Summary: "Import deals that were won from a CSV file", MaxBodyBytes: maxUpload, BodyReadTimeout: -1, RequestBody: csvBody(),
 		Errors: []int{http.StatusNotFound},
 	}, i.create)
+	huma.Register(api, huma.Operation{
+		Method: http.MethodPost, Path: "/v1/imports/deals/preview", OperationID: "preview-import", Tags: tags, RequestBody: csvBody(),
+		Summary: "Read the first rows of a CSV file as an import would, and keep nothing",
+		Errors:  []int{http.StatusNotFound},
+	}, i.preview)
 	huma.Register(api, huma.Operation{
 		Method: http.MethodGet, Path: "/v1/imports/{id}", OperationID: "get-import", Summary: "Read how far an import is", Tags: tags,
 	}, i.get)
@@ -114,24 +116,35 @@ func (i *importer) routes(api huma.API) {
 
 const csvType = "text/csv"
 
+func csvBody() *huma.RequestBody {
+	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		csvType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+	}}
+}
+
 type importPath struct {
 	ID deal.ID `path:"id" doc:"The import"`
 }
 
-type importInput struct {
+// ImportedFile is a file with what its sender says about it.
+type ImportedFile struct {
 	Association deal.ID `query:"association_id" doc:"A registrar imports history into this association"`
 	Map         string  `query:"map" maxLength:"8192" doc:"JSON object that renames columns and sets constants"`
-	DryRun      bool    `query:"dry_run" doc:"Check every row and write nothing"`
 	Reference   string  `query:"reference" maxLength:"200" doc:"The documents on which the registrar attests; required with association_id"`
-	Key         string  `header:"Idempotency-Key" maxLength:"128" doc:"The same key gives the same import"`
 
 	body io.Reader
 }
 
 // Resolve keeps the body, which is read as a stream.
-func (in *importInput) Resolve(ctx huma.Context) []error {
+func (in *ImportedFile) Resolve(ctx huma.Context) []error {
 	in.body = io.LimitReader(ctx.BodyReader(), maxUpload+1)
 	return nil
+}
+
+type importInput struct {
+	ImportedFile
+	DryRun bool   `query:"dry_run" doc:"Check every row and write nothing"`
+	Key    string `header:"Idempotency-Key" maxLength:"128" doc:"The same key gives the same import"`
 }
 
 type accepted struct {
@@ -140,37 +153,51 @@ type accepted struct {
 	Body     Import
 }
 
-// create answers POST /v1/imports/deals: it keeps the file, checks its header, and leaves the rows to run.
-func (i *importer) create(ctx context.Context, in *importInput) (*accepted, error) {
+// asked checks who asks, for whom and how the file is to be read. The error is a Problem.
+func (i *importer) asked(ctx context.Context, in *ImportedFile) (job, dealcsv.Map, error) {
+	refused := func(problem error) (job, dealcsv.Map, error) { return job{}, dealcsv.Map{}, problem }
 	caller := httpapi.Caller(ctx)
 	j := job{Key: caller.KeyID}
 	switch {
 	case !in.Association.IsZero() && caller.IsRegistrarOf(in.Association):
 		if _, known := i.s.cfg.Roster.Association(in.Association); !known {
-			return nil, httpapi.NotFound()
+			return refused(httpapi.NotFound())
 		}
 		j.AssociationID = &in.Association
 	case !in.Association.IsZero():
-		return nil, httpapi.NotFound()
+		return refused(httpapi.NotFound())
 	case caller.ActsFor(caller.Company):
 		j.CompanyID = &caller.Company
 	default:
-		return nil, httpapi.InvalidParameter("association_id", "is missing: name the association into which the deals go")
+		return refused(httpapi.InvalidParameter("association_id", "is missing: name the association into which the deals go"))
 	}
 	if j.AssociationID != nil && in.Reference == "" {
-		return nil, httpapi.InvalidParameter("reference", "is missing: name the documents on which the registrar attests these deals")
+		return refused(httpapi.InvalidParameter("reference", "is missing: name the documents on which the registrar attests these deals"))
 	}
 	mapping, err := readMap([]byte(in.Map))
 	if err != nil {
-		return nil, httpapi.InvalidParameter("map", err.Error())
+		return refused(httpapi.InvalidParameter("map", err.Error()))
 	}
 	if mapping.CreateCompanies && j.AssociationID == nil {
-		return nil, httpapi.InvalidParameter("map", "create_companies is for registrars: leave it out, and ask yours to add the companies")
+		return refused(httpapi.InvalidParameter("map", "create_companies is for registrars: leave it out, and ask yours to add the companies"))
 	}
 	if err := i.s.isOpen(); err != nil {
-		return nil, err
+		return refused(err)
 	}
 	if err := i.mayImport(j); err != nil {
+		return refused(err)
+	}
+	j.Reference = in.Reference
+	if in.Map != "" {
+		j.Map = json.RawMessage(in.Map)
+	}
+	return j, mapping, nil
+}
+
+// create answers POST /v1/imports/deals: it keeps the file, checks its header, and leaves the rows to run.
+func (i *importer) create(ctx context.Context, in *importInput) (*accepted, error) {
+	j, mapping, err := i.asked(ctx, &in.ImportedFile)
+	if err != nil {
 		return nil, err
 	}
 	fresh := uuid.Must(uuid.NewV7())
@@ -178,10 +205,7 @@ func (i *importer) create(ctx context.Context, in *importInput) (*accepted, erro
 	if in.Key != "" {
 		j.ID = deal.ID(uuid.NewSHA1(uuid.UUID(j.owner()), []byte("import:"+in.Key)))
 	}
-	j.State, j.DryRun, j.Reference, j.CreatedAt = ImportWaiting, in.DryRun, in.Reference, i.s.cfg.Now().UTC()
-	if in.Map != "" {
-		j.Map = json.RawMessage(in.Map)
-	}
+	j.State, j.DryRun, j.CreatedAt = ImportWaiting, in.DryRun, i.s.cfg.Now().UTC()
 	if err := i.keep(ctx, &j, mapping, in.body); err != nil {
 		return nil, err
 	}

@@ -194,7 +194,8 @@ func reasonsOf(err error) ([]string, bool) {
 }
 
 var (
-	errUnknownCompany = errors.New("is no company here: add it, or set create_companies in the map")
+	errUnknownCompany = errors.New("is no company here: write its exact name, its web domain or its id, or ask your registrar to add it")
+	errMissingCompany = errors.New("is no company here: add it, or let the import create what is missing (create_companies in the map)")
 	errManyCompanies  = errors.New("is the name of several companies: write the company's id instead")
 )
 
@@ -205,7 +206,7 @@ func (rr *rowReader) company(text string) (roster.Company, error) {
 		if c, known := r.Company(id); known {
 			return c, nil
 		}
-		return roster.Company{}, errUnknownCompany
+		return roster.Company{}, rr.unknown()
 	}
 	if c, known := r.CompanyByDomain(text); known {
 		return c, nil
@@ -217,10 +218,18 @@ func (rr *rowReader) company(text string) (roster.Company, error) {
 		if c, made := rr.made[rr.companyID(text)]; made {
 			return c, nil
 		}
-		return roster.Company{}, errUnknownCompany
+		return roster.Company{}, rr.unknown()
 	default:
 		return roster.Company{}, errManyCompanies
 	}
+}
+
+// unknown says what whoever imports can do about a company that nobody knows.
+func (rr *rowReader) unknown() error {
+	if rr.actor.Association.IsZero() {
+		return errUnknownCompany
+	}
+	return errMissingCompany
 }
 
 // companyID is the ID of a company that the import creates: the same name in the same association is the same company.
