@@ -137,6 +137,7 @@ func (v *visit) companyNav(here string) []link {
 		{Text: v.speech.text("deals.nav.home"), Address: "/", Here: here == "home"},
 		{Text: v.speech.text("deals.nav.all"), Address: "/deals", Here: here == "deals"},
 		{Text: v.speech.text("deals.nav.year"), Address: "/c/" + v.person.CompanyID.String(), Here: here == "year"},
+		{Text: v.speech.text("import.nav"), Address: importPath, Here: here == viewImport},
 		{Text: v.speech.text("manage.nav.company"), Address: v.companyHome(), Here: here == "manage"},
 	}
 }

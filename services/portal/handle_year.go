@@ -212,6 +212,9 @@ func (v *visit) nav(association deal.ID, base, here string) []link {
 		links = append(links, link{Text: v.speech.text("nav.desk"), Address: home + "/desk", Here: here == viewDesk},
 			link{Text: v.speech.text("manage.nav.setup"), Address: home + "/setup", Here: here == viewSetup})
 	}
+	if v.person.Role == roleRegistrar {
+		links = append(links, link{Text: v.speech.text("import.nav"), Address: importPath, Here: here == viewImport})
+	}
 	return links
 }
 

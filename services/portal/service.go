@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
 	"time"
 
@@ -31,6 +32,8 @@ type Service struct {
 	templates map[string]map[string]*template.Template // by language and page
 	assets    []*asset
 	guard     *http.CrossOriginProtection
+	drafts    *drafts
+	workbooks chan struct{} // holds a token while one is read
 	keeping   *rate.Limiter // of forms that came without a session
 }
 
@@ -41,7 +44,8 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, speech: map[string]*speech{}, templates: map[string]map[string]*template.Template{},
-		store: &sessions{js: cfg.JetStream, replicas: cfg.Replicas, now: cfg.Now},
+		store:  &sessions{js: cfg.JetStream, replicas: cfg.Replicas, now: cfg.Now},
+		drafts: &drafts{js: cfg.JetStream, replicas: cfg.Replicas}, workbooks: make(chan struct{}, 1),
 		guard: http.NewCrossOriginProtection(), keeping: newKeeping(),
 	}
 	s.sessions = s.manager()
@@ -165,6 +169,7 @@ func (s *Service) Routes(mux Mux) {
 	for pattern, p := range open {
 		mux.Handle(pattern, s.handler(p))
 	}
+	maps.Copy(signedIn, s.importRoutes())
 	for pattern, p := range signedIn {
 		mux.Handle(pattern, s.handler(s.known(p)))
 	}

@@ -65,6 +65,8 @@ func mostSent(path string) int64 {
 	switch path {
 	case ratesPath:
 		return maxForm + maxRatesFile
+	case importPath:
+		return maxForm + maxFile
 	}
 	return maxForm
 }
@@ -180,11 +182,11 @@ type frame struct {
 	Title     string
 	Person    *api.Session
 	Nav       []link
-	CSS, JS   string
-	NoMail    bool   // nothing but the pages tells the person what waits
 	Menu      []link // of the person
 	Done      string // what the request before this page did
 	Refused   string // or why it did not
+	CSS, JS   string
+	NoMail    bool // nothing but the pages tells the person what waits
 	Body      any
 }
 
