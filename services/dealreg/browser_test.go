@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,8 +68,10 @@ func newBrowserWorld(t *testing.T, api *client) browserWorld {
 	t.Helper()
 	w := browserWorld{URL: api.url, Keys: map[string]string{"operator": api.key}}
 	var associations httpapi.Page[roster.Association]
-	var companies httpapi.Page[roster.Company]
-	for path, into := range map[string]any{"/v1/associations": &associations, "/v1/companies?q=Alder": &companies} {
+	var companies, partners httpapi.Page[roster.Company]
+	for path, into := range map[string]any{
+		"/v1/associations": &associations, "/v1/companies?q=Alder": &companies, "/v1/companies?q=brueckenwerk.example": &partners,
+	} {
 		if _, err := api.do(t.Context(), call{method: "GET", path: path, into: into}); err != nil {
 			t.Fatal(err)
 		}
@@ -88,6 +89,7 @@ func newBrowserWorld(t *testing.T, api *client) browserWorld {
 		"registrar": {"role": roster.RoleRegistrar, "association_id": w.Open},
 		"guarded":   {"role": roster.RoleBoard, "association_id": w.Guarded},
 		"company":   {"role": roster.RoleMember, "company_id": companies.Items[0].ID},
+		"partner":   {"role": roster.RoleMember, "company_id": partners.Items[0].ID},
 		"admin":     {"role": roster.RoleCompanyAdmin, "company_id": companies.Items[0].ID},
 	} {
 		key, err := demo.key(t.Context(), scope)
@@ -95,15 +97,6 @@ func newBrowserWorld(t *testing.T, api *client) browserWorld {
 			t.Fatal(err)
 		}
 		w.Keys[name] = key
-	}
-	for _, year := range []int{w.Year - 2, w.Year - 1} { // the second is compared with the first
-		_, err := api.do(t.Context(), call{
-			method: "POST", path: "/v1/associations/" + w.Guarded + "/statements", body: map[string]any{"year": year},
-			header: map[string]string{"Idempotency-Key": fmt.Sprint(year)},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
 	}
 	return w
 }
