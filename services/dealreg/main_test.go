@@ -26,6 +26,7 @@ const asDealreg = "DEALREG_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
 	embedded.RunEngineIfAsked()
+	serveBrokerIfAsked()
 	if os.Getenv(asDealreg) != "" {
 		os.Exit(run(os.Args[1:]))
 	}
@@ -65,10 +66,13 @@ func launch(t *testing.T, args ...string) *process {
 		t.Fatal(err)
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", port)
-	p := &process{
-		t: t, cmd: command(t, append(args, "--listen", address)...), url: "http://" + address,
-		lines: make(chan string, 1000), ended: make(chan struct{}),
-	}
+	return spawn(t, command(t, append(args, "--listen", address)...), "http://"+address)
+}
+
+// spawn starts a process that answers at the url, if it does, and kills it when the test ends.
+func spawn(t *testing.T, cmd *exec.Cmd, url string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, url: url, lines: make(chan string, 1000), ended: make(chan struct{})}
 	p.cmd.Stderr = &lockedWriter{mu: &p.mu, to: &p.err}
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -90,7 +94,7 @@ func launch(t *testing.T, args ...string) *process {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("%v\n%s", args, p.errors())
+			t.Logf("%v\n%s", cmd.Args[1:], p.errors())
 		}
 	})
 	return p

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dealreg/dealreg/pkg/audit"
+)
+
+// onUp gives a system in one process, under a witness.
+func onUp(t *testing.T, data string, more ...string) (*witness, *process) {
+	t.Helper()
+	w := newWitness(t)
+	p := up(t, data, more...)
+	w.door.put("", p.url)
+	key := p.waitFor(operatorLine)
+	p.waitFor(`(is up)`)
+	w.populate(key)
+	return w, p
+}
+
+func TestChaos_GoesOnWhenTheDiskHasRoomAgain(t *testing.T) {
+	t.Parallel()
+	asRoot(t)
+	disk := t.TempDir()
+	const room = "size=6g" // the broker wants to know that there is room for the attempts of webhooks
+	do(t, "mount", "-t", "tmpfs", "-o", room, "dealreg", disk)
+	t.Cleanup(func() { do(t, "umount", "-l", disk) }) // the engine may live for another moment
+	w, p := onUp(t, filepath.Join(disk, "data"))
+	end := w.begin()
+	defer end()
+	w.more(2 * workers)
+
+	shrink(t, disk)
+	said := p.says(`"nats":"[^"]*full`)
+	before := w.kept()
+	do(t, "mount", "-o", "remount,"+room, disk)
+	began := time.Now()
+	w.more(4 * workers)
+	t.Logf("%d changes until %s; goes on after %.1f s", before, said, time.Since(began).Seconds())
+	end()
+	ready(t, p.url)
+	w.check()
+}
+
+// shrink leaves a file system in memory no room. What is written meanwhile may take what it wanted to leave.
+func shrink(t *testing.T, disk string) {
+	t.Helper()
+	for slack := uint64(64 << 10); slack < 64<<20; slack *= 2 {
+		var now syscall.Statfs_t
+		if err := syscall.Statfs(disk, &now); err != nil {
+			t.Fatal(err)
+		}
+		size := (now.Blocks-now.Bfree)*uint64(now.Bsize) + slack // #nosec G115 -- 4096
+		if exec.Command("mount", "-o", fmt.Sprintf("remount,size=%d", size), disk).Run() == nil {
+			return
+		}
+	}
+	t.Fatal("the file system does not shrink")
+}
+
+// readiness is what /readyz answers.
+func (p *process) readiness() string {
+	p.t.Helper()
+	response, err := http.Get(p.url + "/readyz")
+	if err != nil {
+		return ""
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestChaos_NamesAFlippedBitAndNeverGoesOnWrong flips one bit of one event in the broker's store, with and without the
+// broker's index and the projection, one of which may be lost with it.
+func TestChaos_NamesAFlippedBitAndNeverGoesOnWrong(t *testing.T) {
+	t.Parallel()
+	sound := t.TempDir()
+	w, p := onUp(t, sound)
+	end := w.begin()
+	w.more(60 * workers)
+	end()
+	w.check()
+	payloads := w.logEntries()
+	p.stop()
+
+	middle := len(payloads) / 2
+	for _, lost := range [][]string{nil, {"index.db"}, {"clickhouse"}} {
+		for what, sequence := range map[string]int{"the only event of a deal": 3, "an event among others": middle} {
+			t.Run(fmt.Sprintf("%s, without %s", what, strings.Join(lost, " and ")), func(t *testing.T) {
+				data := filepath.Join(t.TempDir(), "data")
+				do(t, "cp", "-a", sound, data)
+				flip(t, data, payloads[sequence-1])
+				for _, name := range lost {
+					do(t, "find", data, "-name", name, "-prune", "-exec", "rm", "-r", "{}", "+")
+				}
+				w.meetsDamage(t, data, uint64(sequence))
+			})
+		}
+	}
+}
+
+// flip changes one bit of the event in the store of the log.
+func flip(t *testing.T, data string, payload []byte) {
+	t.Helper()
+	blocks, err := filepath.Glob(filepath.Join(data, "nats", "jetstream", "*", "streams", "DEALS", "msgs", "*.blk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range blocks {
+		block, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := bytes.Index(block, payload); at >= 0 {
+			block[at+len(payload)/2] ^= 1
+			if err := os.WriteFile(path, block, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("no block of %v holds the event", blocks)
+}
+
+// meetsDamage starts a system on the damaged data. It names the damage in /readyz and takes no change; what it still
+// answers is true; the audit does not call it sound.
+func (w *witness) meetsDamage(t *testing.T, data string, damaged uint64) {
+	p := up(t, data)
+	w.door.put("", p.url)
+	said := p.says(fmt.Sprintf(`the log (skips from sequence|ends at) (%d|%d)\b`, damaged-1, damaged))
+	for _, r := range w.receipts {
+		var body json.RawMessage
+		r.call.into = &body
+		header, err := r.by.once(t.Context(), r.call)
+		problem, answered := errors.AsType[*problemError](err)
+		switch {
+		case answered && (problem.Status == http.StatusServiceUnavailable || problem.Status == http.StatusTooManyRequests):
+		case err != nil:
+			t.Errorf("%s, acknowledged as sequence %d: %v", r.call.path, r.sequence, err)
+		case header.Get("Idempotency-Replayed") != "true" || !bytes.Equal(body, r.body):
+			t.Errorf("%s, acknowledged as sequence %d, gets sequence %s", r.call.path, r.sequence, header.Get("Dealreg-Sequence"))
+		}
+	}
+	code, err := audit.Run(t.Context(), audit.Config{URL: p.url, Key: w.key, Patience: time.Second})
+	if code != audit.CouldNotTell {
+		t.Errorf("audit: exit %d: %v", code, err)
+	}
+	t.Log(said)
+}
+
+// says waits until /readyz matches the expression.
+func (p *process) says(expression string) string {
+	p.t.Helper()
+	pattern := regexp.MustCompile(expression)
+	for late := time.Now().Add(time.Minute); ; {
+		text := p.readiness()
+		if pattern.MatchString(text) {
+			return text
+		}
+		if time.Now().After(late) {
+			p.t.Fatalf("/readyz without %q: %s", expression, text)
+		}
+		_ = pause(p.t.Context(), 20*time.Millisecond)
+	}
+}

@@ -1,0 +1,165 @@
+//go:build chaos
+
+package main
+
+import (
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dealreg/dealreg/pkg/embedded"
+	"github.com/dealreg/dealreg/pkg/stream"
+)
+
+// disk is a file system in a file, whose power can be cut.
+type disk struct {
+	t     *testing.T
+	image string
+	at    string // where it is mounted
+}
+
+// newDisk mounts the image, which it makes when there is none. The file system writes by itself what is five minutes old:
+// before that, only what a program has asked it to.
+func newDisk(t *testing.T, image string) *disk {
+	t.Helper()
+	asRoot(t)
+	d := &disk{t: t, image: image, at: t.TempDir()}
+	if _, err := os.Stat(image); err != nil {
+		do(t, needs(t, "truncate", "coreutils"), "--size", "16G", image)
+		do(t, needs(t, "mkfs.ext4", "e2fsprogs"), "-q", image)
+	}
+	do(t, needs(t, "mount", "mount"), "-o", "loop,commit=300", image, d.at)
+	t.Cleanup(func() { do(t, "umount", "-l", d.at) })
+	return d
+}
+
+// cut takes the power away: nothing more reaches the disk, neither data nor the journal, and nothing can be read. It
+// returns another disk with a copy of what was on this one.
+func (d *disk) cut(processes ...*process) *disk {
+	d.t.Helper()
+	for _, p := range processes { // who still ran would see a disk that fails, and answer what that says
+		if err := syscall.Kill(p.cmd.Process.Pid, syscall.SIGSTOP); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	const shutdown, withoutFlush = 0x8004587d, uint32(2) // EXT4_IOC_SHUTDOWN, EXT4_GOING_FLAGS_NOLOGFLUSH
+	root, err := os.Open(d.at)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer root.Close()
+	flags := withoutFlush
+	if _, _, failed := syscall.Syscall(syscall.SYS_IOCTL, root.Fd(), shutdown, uintptr(unsafe.Pointer(&flags))); failed != 0 { // #nosec G103 -- the kernel's way to say it
+		d.t.Fatal("cut the power: ", failed)
+	}
+	for _, p := range processes {
+		p.kill()
+	}
+	left := d.image + ".left"
+	do(d.t, "cp", "--sparse=always", d.image, left)
+	return newDisk(d.t, left)
+}
+
+func TestChaos_PowerCutLosesNothingAcknowledged(t *testing.T) {
+	t.Parallel()
+	before := newDisk(t, filepath.Join(t.TempDir(), "disk"))
+	w, p := onUp(t, filepath.Join(before.at, "data"))
+	end := w.begin()
+	defer end()
+	w.more(20 * workers)
+	after := before.cut(p)
+	t.Logf("%d changes were acknowledged before the cut", w.kept())
+	p = up(t, filepath.Join(after.at, "data"))
+	w.door.put("", p.url)
+	p.waitFor(`(is up)`)
+	w.more(4 * workers)
+	end()
+	w.check()
+}
+
+// TestChaos_PowerCutLosesWhatTheBrokerSyncsLate shows that the test above would see a loss: the same cut, of a broker with
+// the sync interval that nats-server has by itself.
+func TestChaos_PowerCutLosesWhatTheBrokerSyncsLate(t *testing.T) {
+	t.Parallel()
+	before := newDisk(t, filepath.Join(t.TempDir(), "disk"))
+	port, err := embedded.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(d *disk) *process {
+		return startBroker(t, filepath.Join(d.at, "nats"), port, brokerSync+"=1")
+	}
+	broker := start(before)
+	w, p := onUp(t, t.TempDir(), "--nats-url", broker.url)
+	end := w.begin()
+	w.more(20 * workers)
+	end()
+	acknowledged := w.kept()
+	after := before.cut(broker, p)
+	start(after)
+	lost := acknowledged - lastOf(t, broker.url)
+	t.Logf("%d of %d acknowledged changes are lost", lost, acknowledged)
+	if lost <= 0 {
+		t.Error("nothing is lost: the cut of power cuts nothing")
+	}
+}
+
+// lastOf is the log's last sequence at the broker; 0 when the broker has no log any more.
+func lastOf(t *testing.T, url string) int {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	log, err := stream.NewLog(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := log.LastSequence(t.Context())
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Fatal(err)
+	}
+	return int(last) // #nosec G115 -- some hundred
+}
+
+// The seed and the length of a random run.
+const (
+	seedVariable    = "DEALREG_CHAOS_SEED"
+	secondsVariable = "DEALREG_CHAOS_SECONDS"
+)
+
+func number(t *testing.T, variable string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
+}
+
+func TestChaos_NothingIsLostOrTwiceAtRandom(t *testing.T) {
+	t.Parallel()
+	seed := number(t, seedVariable, uint64(time.Now().UnixNano()))                        // #nosec G115 -- any number
+	until := time.Now().Add(time.Duration(number(t, secondsVariable, 120)) * time.Second) // #nosec G115 -- a person's patience
+	t.Logf("%s=%d", seedVariable, seed)
+	p := newPlant(t, seed)
+	random := rand.New(rand.NewPCG(seed, 1)) // #nosec G404 -- the choice of the faults
+	faults := append(sudden(), lasting()...)
+	for time.Now().Before(until) {
+		p.survive(faults[random.IntN(len(faults))])
+	}
+}
