@@ -44,11 +44,37 @@ type partyLine struct {
 	On         *time.Time
 }
 
-// repeat is a flag that another deal may be the same one.
+// repeat is what was flagged or decided about other deals that may be the same one.
 type repeat struct {
-	Other  deal.ID
-	State  string
-	Reason string
+	State, Reason string
+	Others        []link
+}
+
+const mostRepeats = 5 // that are named
+
+// repeats names the deals that may be this one, in one note for all that nobody has decided yet.
+func (v *visit) repeats(f dealFacts) ([]repeat, error) {
+	var all []repeat
+	for _, c := range f.flags[:min(mostRepeats, len(f.flags))] {
+		id := c.Deals[0]
+		if id == f.deal.ID {
+			id = c.Deals[1]
+		}
+		other, err := v.api.Deal(v.ctx, id)
+		if err != nil && api.StatusOf(err) != http.StatusNotFound {
+			return nil, err
+		}
+		to := link{Text: other.Title, Address: "/deals/" + id.String()}
+		i := slices.IndexFunc(all, func(r repeat) bool { return r.State == c.State && r.Reason == c.Reason })
+		if i < 0 {
+			i = len(all)
+			all = append(all, repeat{State: c.State, Reason: c.Reason})
+		}
+		if err == nil {
+			all[i].Others = append(all[i].Others, to)
+		}
+	}
+	return all, nil
 }
 
 func (s *Service) dealPage(v *visit) error {
@@ -132,12 +158,8 @@ func (v *visit) showDeal(status int, id deal.ID, notices ...string) error {
 		page.Compare, page.Proposer = v.compare(f, before, d.Terms), f.names[proposer]
 		page.Answers = page.Parties
 	}
-	for _, c := range f.flags {
-		other := c.Deals[0]
-		if other == d.ID {
-			other = c.Deals[1]
-		}
-		page.Repeats = append(page.Repeats, repeat{other, c.State, c.Reason})
+	if page.Repeats, err = v.repeats(f); err != nil {
+		return err
 	}
 	for _, e := range slices.Backward(f.history) {
 		page.History = append(page.History, v.tell(e, f.names))
