@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,15 +97,6 @@ func newBrowserWorld(t *testing.T, api *client) browserWorld {
 			t.Fatal(err)
 		}
 		w.Keys[name] = key
-	}
-	for _, year := range []int{w.Year - 2, w.Year - 1} { // the second is compared with the first
-		_, err := api.do(t.Context(), call{
-			method: "POST", path: "/v1/associations/" + w.Guarded + "/statements", body: map[string]any{"year": year},
-			header: map[string]string{"Idempotency-Key": fmt.Sprint(year)},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
 	}
 	return w
 }

@@ -121,7 +121,7 @@ func demo(ctx context.Context, api *client, now time.Time) error {
 		fmt.Println("The demo is here already; nothing was added.")
 		return w.print(ctx)
 	}
-	for _, step := range []func(context.Context) error{w.rates, w.people, w.deals} {
+	for _, step := range []func(context.Context) error{w.rates, w.people, w.deals, w.statements} {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("demo: %w", err)
 		}
@@ -393,6 +393,31 @@ func (w *demoWorld) note(header http.Header) {
 	if _, err := fmt.Sscan(header.Get("Dealreg-Sequence"), &sequence); err == nil {
 		w.sequence = max(w.sequence, sequence)
 	}
+}
+
+// statements makes the releases that the board of a guarded association sees, the oldest year first since each is compared
+// with the one before.
+func (w *demoWorld) statements(ctx context.Context) error {
+	for n, a := range demoAssociations {
+		if a.disclosure == roster.DisclosureOpen {
+			continue
+		}
+		years := roster.Association{TimeZone: a.zone, YearStartsIn: a.yearStartsIn}
+		this := years.YearOf(years.Today(w.now))
+		if _, err := volumeOf(ctx, w.api, w.associations[n], this, "total", w.sequence); err != nil { // the reports hold all deals now
+			return err
+		}
+		for year := this - 2; year <= this; year++ {
+			_, err := w.registrars[n].do(ctx, call{
+				method: http.MethodPost, path: "/v1/associations/" + w.associations[n] + "/statements",
+				body: map[string]any{"year": year}, header: map[string]string{"Idempotency-Key": fmt.Sprint("demo-", year)},
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // registrarOf is a registrar of an association that the deal belongs to.
