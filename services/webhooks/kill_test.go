@@ -7,15 +7,18 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/embedded"
+	"github.com/dealreg/dealreg/pkg/roster/rostertest"
 	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
@@ -200,4 +203,59 @@ func TestAttempts_AreKeptWhileTheWarehouseIsAway(t *testing.T) {
 	w.cfg.Warehouse = there
 	w.start()
 	w.attempts(key, id, "outcome=delivered", func(a []object) bool { return len(a) == 20 })
+}
+
+func TestKilled_TheWarehouseComesBackAndHasEveryAttempt(t *testing.T) {
+	t.Parallel()
+	engine, err := embedded.StartClickHouse(t.Context(), embedded.ClickHouseConfig{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(engine.Stop)
+	house := warehousetest.Open(t, engine.DSN()+"webhooks")
+	if err := house.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	options, err := clickhouse.ParseDSN(engine.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	w := newWorldAt(t, rostertest.NewServer(t).Connect(), house, nil)
+	w.start()
+	company, key := w.companyAdmin()
+	rc := newReceiver(t, nil)
+	id, _ := w.endpoint(key, rc.URL, nil)
+	var events []string
+	for range 3 {
+		events = append(events, w.happen(20, company)...)
+		if err := conn.Exec(t.Context(), "SYSTEM KILL"); err == nil { // it ends by SIGKILL and cannot answer
+			t.Fatal("the engine survived")
+		}
+		more := w.happen(20, company)
+		rc.await(t, more...) // without waiting for the engine
+		events = append(events, more...)
+		w.until("the warehouse", func() bool { return house.Ready(t.Context()) == nil })
+	}
+	rc.once(t, events...)
+	var found []string
+	w.until("every attempt", func() bool {
+		status, page, _ := w.do(key, "GET", endpoints+"/"+id+"/attempts?limit=200&outcome=delivered", nil)
+		found = nil
+		if status == 200 {
+			for _, item := range page["items"].([]any) {
+				found = append(found, item.(object)["event_id"].(string))
+			}
+		}
+		return len(found) >= len(events)
+	})
+	slices.Sort(events)
+	slices.Sort(found)
+	if !slices.Equal(found, events) {
+		t.Errorf("%d attempts of %d events", len(found), len(events))
+	}
 }
