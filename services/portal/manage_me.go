@@ -26,7 +26,7 @@ func (s *Service) me(v *visit) error {
 	}
 	fields := []field{
 		{Name: "name", Kind: "text", Value: p.Name, Required: true, Max: 120},
-		{Name: "language", Kind: "select", Value: p.Language, Options: v.languageOptions()},
+		{Name: "language", Kind: "select", Value: p.Language, Required: true, Options: v.languageOptions()},
 	}
 	if p.Digest != nil && !p.CompanyID.IsZero() {
 		digest := field{Name: "digest", Kind: "check"}

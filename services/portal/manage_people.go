@@ -90,14 +90,16 @@ func (s *Service) people(v *visit) error {
 
 // inviteForm asks whom to invite, as one of the roles.
 func (v *visit) inviteForm(roles []string) *form {
-	return v.form(
-		"invite", "invite",
-		field{Name: "name", Kind: "text", Required: true, Max: 120},
-		field{Name: "email", Kind: "email", Max: 254},
-		field{Name: "role", Kind: "radio", Value: roles[0], Options: v.roleOptions(roles)},
-		field{Name: "language", Kind: "select", Value: v.speech.Code, Options: v.languageOptions()},
-		field{Name: "mail", Kind: "check", Value: "true"},
-	)
+	fields := []field{
+		{Name: "name", Kind: "text", Required: true, Max: 120},
+		{Name: "email", Kind: "email", Max: 254},
+		{Name: "role", Kind: "radio", Value: roles[0], Options: v.roleOptions(roles)},
+		{Name: "language", Kind: "select", Value: v.speech.Code, Required: true, Options: v.languageOptions()},
+	}
+	if v.s.cfg.MailOn {
+		fields = append(fields, field{Name: "mail", Kind: "check", Value: "true"})
+	}
+	return v.form("invite", "invite", fields...)
 }
 
 // personForm changes one person.

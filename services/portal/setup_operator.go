@@ -37,6 +37,7 @@ type step struct {
 	Done    bool
 	Open    bool // the next one to do
 	Address string
+	For     string // the association that it is for; empty for none
 	Form    *form
 }
 
@@ -78,7 +79,7 @@ func (s *Service) operatorHome(v *visit) error {
 		lacks := func(name, address string) {
 			checked.Lacks = append(checked.Lacks, link{Text: v.speech.text("setup.lacks." + name), Address: address})
 			if steps[name].Done {
-				steps[name].Done, steps[name].Address = false, address
+				steps[name].Done, steps[name].Address, steps[name].For = false, address, a.Name
 			}
 		}
 		if i < len(chapters) && len(chapters[i]) == 0 {

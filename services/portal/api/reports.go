@@ -156,6 +156,7 @@ type CompanyVolume struct {
 	Associations []struct {
 		Association Named  `json:"association"`
 		Currency    string `json:"currency"`
+		Total       Sums   `json:"total"`
 		Items       []struct {
 			Partner Named `json:"partner"`
 			Sums
