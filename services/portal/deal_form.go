@@ -16,18 +16,18 @@ import (
 
 // dealForm is what was typed into a form about a deal, as it was typed, with what is wrong with it.
 type dealForm struct {
-	Title, Customer, Country  string
-	Value, Currency           string
-	Expected, Won             string // days, as 2026-11-22
-	Reason                    string
-	Rows                      []shareRow // of a new deal the partners, else all parties
-	Key                       string     // Idempotency-Key
-	Revision                  uint64     // that the form was made for
-	Faults                    map[string]string
-	Notices                   []string
-	Left                      string // what the shares leave of the value; empty when that cannot be told
-	OwnGetsRest, Resumed, New bool
-	speech                    *speech
+	Title, Customer, Country string
+	Value, Currency          string
+	Expected, Won            string // days, as 2026-11-22
+	Reason                   string
+	Rows                     []shareRow // of a new deal the partners, else all parties
+	Key                      string     // Idempotency-Key
+	Revision                 uint64     // that the form was made for
+	Faults                   map[string]string
+	Notices                  []string
+	Left                     string // what the shares leave of the value; empty when that cannot be told
+	OwnGetsRest, Resumed     bool
+	speech                   *speech
 }
 
 // shareRow is a company with its share.

@@ -15,7 +15,6 @@ type said struct {
 	On       time.Time
 	Sentence string
 	Reason   string
-	Value    *api.Change // of the value, when it changed
 }
 
 // tell says what happened. Each kind of event has a sentence, some have several.

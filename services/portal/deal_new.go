@@ -62,7 +62,7 @@ func (s *Service) newDeal(v *visit) error {
 }
 
 func (v *visit) showNewDeal(status int, f *dealForm) error {
-	f.OwnGetsRest, f.New = true, true
+	f.OwnGetsRest = true
 	if len(f.Rows) == 0 {
 		f.Rows = []shareRow{{}}
 	}
