@@ -208,13 +208,19 @@ func (c *columnsView) choices(names map[string]string, sample dealcsv.Sample) {
 	}
 }
 
-func chosenFor(column string, names map[string]string, sample dealcsv.Sample) columnChoice {
-	c := columnChoice{Column: column, Label: "import.ours." + column, Fixed: column == "external_ref"}
+// named is for one of our columns.
+func (c *columnChoice) named(column string) {
+	c.Column, c.Label = column, "import.ours."+column
 	if rest, is := strings.CutPrefix(column, "party_"); is {
 		number, part, _ := strings.Cut(rest, "_")
 		c.Number, _ = strconv.Atoi(number) // our own names
 		c.Label = strings.TrimSuffix("import.ours.party."+part, ".")
 	}
+}
+
+func chosenFor(column string, names map[string]string, sample dealcsv.Sample) columnChoice {
+	c := columnChoice{Fixed: column == "external_ref"}
+	c.named(column)
 	name := names[column]
 	if same, is := strings.CutPrefix(name, "="); is {
 		c.Same = same

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/services/portal/api"
@@ -151,7 +150,7 @@ func (v *visit) firstFaults(id deal.ID) ([]rejectedRow, error) {
 			return nil, err
 		}
 		faults = append(faults, rejectedRow{
-			Line: record[len(record)-2], Reasons: v.reasons(strings.Split(record[len(record)-1], "; ")...),
+			Line: record[len(record)-2], Reasons: v.joinedReasons(record[len(record)-1]),
 		})
 	}
 	return faults, nil

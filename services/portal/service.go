@@ -33,6 +33,7 @@ type Service struct {
 	assets    []*asset
 	guard     *http.CrossOriginProtection
 	drafts    *drafts
+	reasons   []knownReason // of the API against the rows of an import
 	workbooks chan struct{} // holds a token while one is read
 	keeping   *rate.Limiter // of forms that came without a session
 }
@@ -64,6 +65,9 @@ func New(cfg Config) (*Service, error) {
 			return nil, fmt.Errorf("portal: %w", err)
 		}
 		s.speech[code] = speech
+		if code == languages[0] {
+			s.reasons = knownReasons(speech.messages)
+		}
 		if s.templates[code], err = parsePages(speech); err != nil {
 			return nil, fmt.Errorf("portal: %w", err)
 		}

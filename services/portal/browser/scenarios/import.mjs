@@ -65,6 +65,7 @@ export default async function ({ open, everywhere, world }) {
   await upload(file(rows("de")));
   assert.equal(await page.locator('[name="from.customer"]').inputValue(), "Endabnehmer", "the mapping was remembered");
   assert.equal(await page.locator('[name="same.customer_country"]').inputValue(), "DE");
+  assert.match(await page.locator(".preview .faulty").first().textContent(), /keine Zahl: Schreiben Sie/);
   await runAll();
   await page.getByRole("button", { name: "2 Geschäfte importieren" }).click();
   await page.getByText("2 Geschäfte wurden eingetragen.").waitFor();
