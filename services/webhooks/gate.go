@@ -55,11 +55,13 @@ type holding struct {
 }
 
 // enter decides what happens to the event. For attempt it is held until next gives it; help tells that one more is needed
-// who asks for it. current gives the gap as it is stored.
+// who asks for it. current gives the gap as it is stored. While a gap is being stored that will take in what comes behind
+// its first event, nothing behind it is held.
 func (g *gate) enter(q queued, e endpoint, current func() gap, now time.Time) (w way, help bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if w := g.choose(q, e, current(), len(g.held) >= maxHeld, now); w != attempt {
+	c, full := current(), len(g.held) >= maxHeld || q.Fresh() && g.widening[q.Source]
+	if w := g.choose(q, e, c, full, now); w != attempt {
 		return w, false
 	}
 	g.setRate(e.Rate)
@@ -67,7 +69,7 @@ func (g *gate) enter(q queued, e endpoint, current func() gap, now time.Time) (w
 	wait := turn.DelayFrom(now)
 	if wait > holdsFor {
 		turn.CancelAt(now)
-		return g.choose(q, e, current(), true, now), false
+		return g.choose(q, e, c, true, now), false
 	}
 	g.held = append(g.held, holding{q, now, now.Add(wait)})
 	if help = g.helpers < cap(g.slots); help {
@@ -76,10 +78,7 @@ func (g *gate) enter(q queued, e endpoint, current func() gap, now time.Time) (w
 	return attempt, help
 }
 
-// choose gives the way of the event. While a gap is being stored that will take in what comes behind its first event,
-// nothing behind it is tried.
 func (g *gate) choose(q queued, e endpoint, c gap, full bool, now time.Time) way {
-	full = full || q.Fresh() && g.widening[q.Source]
 	return choose(c, q.sequence(), q.Fresh(), full, g.breaker.shut(now, g.probing), e.Ordered)
 }
 
@@ -97,7 +96,8 @@ func (g *gate) next() (holding, bool) {
 	return h, true
 }
 
-// check decides again when the event's turn has come: the gate may have shut in the meantime.
+// check decides again when the event's turn has come: the gate may have shut in the meantime. A gap that is being stored
+// begins behind what was held before it, and is no reason to wait.
 func (g *gate) check(h holding, e endpoint, current func() gap, now time.Time) way {
 	g.mu.Lock()
 	defer g.mu.Unlock()
