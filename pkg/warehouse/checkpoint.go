@@ -55,25 +55,23 @@ func (p Prefix) Whole() bool {
 
 // Prefix describes the stored events up to and including the sequence. What is rolled up was counted then and is not
 // counted again.
-func (w *Warehouse) Prefix(ctx context.Context, upTo uint64) (Prefix, error) {
-	stored, err := w.rollups(ctx)
-	if err != nil {
-		return Prefix{}, err
-	}
-	c := choose(stored, upTo)
-	p, _, err := w.count(ctx, c.last(), upTo)
-	if err != nil || len(c) == 0 {
-		return p, err
-	}
-	if p.Sequences == 0 {
-		p.Last, p.At = c.last(), c[len(c)-1].at
-	}
-	p.First = 1
-	p.Sequences += c.last()
-	for _, r := range c {
-		p.Quarantined += r.quarantined
-	}
-	return p, nil
+func (w *Warehouse) Prefix(ctx context.Context, upTo uint64) (p Prefix, err error) {
+	err = w.fold(ctx, upTo, func(c chosen) error {
+		p, _, err = w.count(ctx, c.last(), upTo)
+		if err != nil || len(c) == 0 {
+			return err
+		}
+		if p.Sequences == 0 {
+			p.Last, p.At = c.last(), c[len(c)-1].at
+		}
+		p.First = 1
+		p.Sequences += c.last()
+		for _, r := range c {
+			p.Quarantined += r.quarantined
+		}
+		return nil
+	})
+	return p, err
 }
 
 // Latest is the Prefix of all that is stored when it is asked for, or later.

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,7 @@ func (w *Warehouse) readRollups(ctx context.Context) ([]rollup, error) {
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read the roll-ups: %w", err)
 	}
+	w.seen.Store(&stored)
 	return stored, nil
 }
 
@@ -109,17 +111,25 @@ const chooseAgain = 3
 
 // fold has roll-ups read, and the events behind them up to the sequence. What was read counts when all those roll-ups are
 // still stored afterwards: then no rebuild was exchanged meanwhile, which begins with taking them away, and no merge put
-// others in their place. Else it is read anew with others, at last with none.
+// others in their place. Else it is read anew with others, at last with none. So those that were stored at the last look
+// will do to begin with, unless much could be behind them.
 func (w *Warehouse) fold(ctx context.Context, upTo uint64, read func(c chosen) error) error {
-	stored, err := w.rollups(ctx)
-	if err != nil {
-		return err
+	var stored []rollup
+	if seen := w.seen.Load(); seen != nil {
+		stored = *seen
+	}
+	if behind := choose(stored, upTo).last(); upTo-behind >= 2*w.RollupStep() && (upTo != math.MaxUint64 || behind == 0) {
+		var err error
+		if stored, err = w.rollups(ctx); err != nil {
+			return err
+		}
 	}
 	for range chooseAgain {
 		c := choose(stored, upTo)
 		if err := read(c); err != nil || len(c) == 0 {
 			return err
 		}
+		var err error
 		if stored, err = w.rollups(ctx); err != nil || c.still(stored) {
 			return err
 		}

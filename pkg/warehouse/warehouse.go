@@ -40,6 +40,7 @@ type Warehouse struct {
 
 	rollupSizes []uint64
 	rolledUp    shared[[]rollup]
+	seen        atomic.Pointer[[]rollup] // what was rolled up at the last look
 	latest      shared[Prefix]
 	known       memory
 
