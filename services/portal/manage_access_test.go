@@ -10,11 +10,11 @@ import (
 // managementPaths are all pages of management: each answers GET and POST.
 func managementPaths() []string {
 	const company = "/c/0198c2f4-0000-7cc1-9d0a-4f1e2a3b4c5d"
-	paths := []string{"/webhooks", "/webhooks/0198c2f4-0000-7cc1-9d0a-4f1e2a3b4c5e", "/me", "/setup/association", "/setup/rates"}
+	paths := []string{"/webhooks", "/webhooks/0198c2f4-0000-7cc1-9d0a-4f1e2a3b4c5e", "/me", "/setup/association", "/setup/rates", "/deals/0198c2f4-0000-7cc1-9d0a-4f1e2a3b4c5d/registrar"}
 	for _, page := range []string{"/people", "/keys", "/waivers"} {
 		paths = append(paths, company+page)
 	}
-	for _, page := range []string{"/people", "/keys", "/setup", "/setup/chapters", "/setup/members", "/setup/members/0198c2f4-0000-7cc1-9d0a-4f1e2a3b4c5d"} {
+	for _, page := range []string{"/people", "/keys", "/publish", "/setup", "/setup/chapters", "/setup/members", "/setup/members/0198c2f4-0000-7cc1-9d0a-4f1e2a3b4c5d"} {
 		paths = append(paths, "/a/"+theAssociation+page)
 	}
 	return paths

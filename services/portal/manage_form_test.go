@@ -36,6 +36,7 @@ func TestForms_HaveTheirTextsInEveryLanguage(t *testing.T) {
 			v.inviteForm([]string{roleCompanyAdmin, roleMember}), v.personForm(owner{Roles: []string{roleRegistrar, roleBoard, roleAuditor}}, api.Person{}),
 			v.associationForm("association", "create", newAssociation), v.associationForm("association.change", "change", newAssociation),
 			v.chapterForm(nil), v.companyForm(""), v.enrolForm([]api.Chapter{{Named: api.Named{ID: deal.ID{1}}}}, api.Enrolment{}), v.ratesForm(),
+			v.publishForm(2026), v.decideForm(deal.ID{1}), v.dealLinkForm(nil),
 		}
 		for _, f := range forms {
 			texts := []string{v.speech.text(f.Name + ".send")}

@@ -18,6 +18,7 @@ const (
 	pageWebhooks = "webhooks"
 	pageChapters = "chapters"
 	pageMembers  = "members"
+	pagePublish  = "publish"
 )
 
 // menu is what everybody finds below their name.
@@ -69,9 +70,9 @@ func (v *visit) companyViews(company deal.ID, here string) []link {
 // setupViews are the pages on which an association is managed.
 func (v *visit) setupViews(association deal.ID, here string) []link {
 	base := "/a/" + association.String()
-	links := []link{{Text: v.speech.text("manage.nav.setup"), Address: base + "/setup", Here: here == viewSetup}}
+	links := []link{{Text: v.speech.text("setup.settings"), Address: base + "/setup", Here: here == viewSetup}}
 	links = append(links, v.views(base+"/setup", []string{pageChapters, pageMembers}, here)...)
-	pages := []string{pagePeople, pageKeys}
+	pages := []string{pagePeople, pageKeys, pagePublish}
 	if v.person.Role == roleRegistrar {
 		pages = append(pages, pageWebhooks)
 	}

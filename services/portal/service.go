@@ -162,6 +162,8 @@ func (s *Service) Routes(mux Mux) {
 		"/c/{company}/waivers":                     s.waivers,
 		"/a/{association}/people":                  s.people,
 		"/a/{association}/keys":                    s.keys,
+		"/deals/{deal}/registrar":                  s.deskDeal,
+		"/a/{association}/publish":                 s.publish,
 		"/a/{association}/setup":                   s.setup,
 		"/a/{association}/setup/chapters":          s.chaptersPage,
 		"/a/{association}/setup/members":           s.membersSetupPage,

@@ -25,7 +25,7 @@ type Session struct {
 	CompanyID     deal.ID   `json:"company_id,omitzero"`
 	AssociationID deal.ID   `json:"association_id,omitzero"`
 	PersonID      deal.ID   `json:"person_id,omitzero"` // zero for a key
-	DealID        deal.ID   `json:"deal_id,omitzero"` // the one that a guest sees
+	DealID        deal.ID   `json:"deal_id,omitzero"`   // the one that a guest sees
 	Name          string    `json:"name,omitempty"`
 	Language      string    `json:"language,omitempty"`
 }

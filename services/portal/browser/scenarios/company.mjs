@@ -40,7 +40,7 @@ export default async function ({ open, everywhere, world }) {
   // Removed, she is nobody any more.
   await page.goto(`${base}/people`);
   const row = page.getByRole("row").filter({ hasText: "Mira Member" });
-  await row.getByText("Manage").click();
+  await row.getByText("Manage", { exact: true }).click();
   await row.getByText("Remove…").click();
   await first.check("company-remove");
   await row.getByRole("button", { name: "Remove this person" }).click();

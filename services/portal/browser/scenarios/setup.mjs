@@ -62,12 +62,25 @@ export default async function ({ open, everywhere, world }) {
   assert.match(await registrar.page.getByLabel("Sign-in link").inputValue(), /\/sign-in\/drl_/);
   await registrar.check("setup-link");
 
+  // A release is published when the registrar says so.
+  await registrar.page.goto(`${base}/publish`);
+  await registrar.check("publish");
+  await registrar.page.getByRole("button", { name: "Publish" }).click();
+  await registrar.page.waitForURL(`**${base}/*/r1`);
+
   for (const view of ["setup", "setup/chapters", "setup/members", "people", "keys"]) {
     for (const kind of [{}, { scheme: "dark", width: 390 }]) {
       const looking = await open({ as: world.keys.operator, at: `${base}/${view}`, ...kind });
       await looking.check(`manage-${view.replace("/", "-")}`);
     }
   }
+
+  // Beside a deal the registrar decides duplicates and invites parties that are no members.
+  const desk = await open({ as: world.keys.registrar, at: "/" });
+  await desk.page.locator(".deals tbody th a").first().click();
+  await desk.page.getByRole("link", { name: "Decide duplicates" }).click();
+  await desk.page.getByRole("heading", { name: "Registrar\u2019s acts" }).waitFor();
+  await desk.check("desk-deal");
 
   // Who does not manage an association finds nothing there.
   for (const who of ["board", "company"]) {

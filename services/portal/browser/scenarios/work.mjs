@@ -16,7 +16,7 @@ export default async function ({ everywhere, world }) {
     assert.equal(await visit.page.locator("section").count(), 1);
   });
   await everywhere({ as: world.keys.operator }, async (visit) => {
-    assert.equal(await visit.page.locator(".cards li").count(), 2);
+    assert.ok((await visit.page.locator(".cards li").count()) >= 2, "its associations");
     await visit.check("home");
   });
 }
