@@ -96,7 +96,7 @@ func (s *Service) deskDeal(v *visit) error {
 			view.Flags[i].Decide, status = refused, http.StatusUnprocessableEntity
 		}
 	}
-	v.render(status, "desk_deal", view.Heading, v.ownNav(), view)
+	v.render(status, "desk_deal", view.Heading, v.deskNav(), view)
 	return nil
 }
 

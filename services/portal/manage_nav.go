@@ -44,6 +44,14 @@ func (v *visit) ownNav() []link {
 	return nil
 }
 
+// deskNav is that of the registrar's desk.
+func (v *visit) deskNav() []link {
+	if v.person.Role != roleRegistrar {
+		return nil
+	}
+	return v.nav(v.person.AssociationID, "", viewDesk)
+}
+
 // ownViews are the pages of management of whom the person works for.
 func (v *visit) ownViews(here string) []link {
 	switch v.person.Role {

@@ -90,10 +90,14 @@ func (s *Service) people(v *visit) error {
 
 // inviteForm asks whom to invite, as one of the roles.
 func (v *visit) inviteForm(roles []string) *form {
+	likely := roles[0]
+	if v.person.Role == roleCompanyAdmin {
+		likely = roleMember
+	}
 	fields := []field{
 		{Name: "name", Kind: "text", Required: true, Max: 120},
 		{Name: "email", Kind: "email", Max: 254},
-		{Name: "role", Kind: "radio", Value: roles[0], Options: v.roleOptions(roles)},
+		{Name: "role", Kind: "radio", Value: likely, Options: v.roleOptions(roles)},
 		{Name: "language", Kind: "select", Value: v.speech.Code, Required: true, Options: v.languageOptions()},
 	}
 	if v.s.cfg.MailOn {
