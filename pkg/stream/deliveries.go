@@ -35,7 +35,7 @@ const Lanes = 64
 
 // Bounds of what waits in ATTEMPTS while the warehouse is away; the oldest attempts go first.
 const (
-	attemptsMaxBytes = 4 << 30
+	attemptsMaxBytes = 256 << 20
 	attemptsMaxAge   = 7 * 24 * time.Hour
 )
 

@@ -132,7 +132,8 @@ func TestDeliveries_ThatWaitComeAtTheirTimeAndOnce(t *testing.T) {
 
 func TestDecodeDelivery_RefusesWhatIsNone(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "{}", "[]", `{"endpoint":"01a202d8-ba21-75c9-80b6-72597351bc0e","source":"DEALS","sequences":[1],"attempt":0}`,
+	for _, text := range []string{
+		"", "{}", "[]", `{"endpoint":"01a202d8-ba21-75c9-80b6-72597351bc0e","source":"DEALS","sequences":[1],"attempt":0}`,
 		`{"endpoint":"01a202d8-ba21-75c9-80b6-72597351bc0e","source":"DEALS","sequences":[],"attempt":1}`,
 	} {
 		if _, err := stream.DecodeDelivery([]byte(text)); err == nil {

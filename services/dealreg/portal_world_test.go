@@ -4,6 +4,7 @@ import (
 	"context"
 	"html"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -123,7 +124,7 @@ func (v *visitor) post(path string, form url.Values) shown { return v.do(http.Me
 
 func (v *visitor) do(method, path string, form url.Values) shown {
 	v.t.Helper()
-	r, err := http.NewRequestWithContext(context.Background(), method, v.url+path, strings.NewReader(form.Encode())) //nolint:usetesting // a cleanup may still visit
+	r, err := http.NewRequestWithContext(context.Background(), method, v.url+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -158,9 +159,9 @@ func (p shown) form() url.Values {
 
 // with is the form filled in.
 func with(form url.Values, pairs ...string) url.Values {
-	filled := url.Values{}
-	for name, values := range form {
-		filled[name] = values
+	filled := maps.Clone(form)
+	if filled == nil {
+		filled = url.Values{}
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		filled.Set(pairs[i], pairs[i+1])

@@ -74,7 +74,7 @@ func newKeyFile(path string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) //nolint:errcheck // an empty name more
+	defer os.Remove(file.Name()) // gone already when all went well
 	_, err = file.WriteString(hex.EncodeToString(fresh) + "\n")
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err

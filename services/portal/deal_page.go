@@ -143,7 +143,8 @@ func (v *visit) showDeal(status int, id deal.ID, notices ...string) error {
 		page.May[m] = true
 	}
 	for _, m := range d.Moves {
-		if !(movePages[m] == asksNothing || m == "decline" && page.May["accept"] || m == "refuse" && page.May["attest"]) {
+		beside := m == "decline" && page.May["accept"] || m == "refuse" && page.May["attest"]
+		if movePages[m] != asksNothing && !beside {
 			page.Others = append(page.Others, m)
 		}
 	}

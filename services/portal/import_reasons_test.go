@@ -31,7 +31,7 @@ func TestReasons_OfRowsAreAllKnown(t *testing.T) {
 			cells[change[i]] = change[i+1]
 		}
 		var record []string
-		for _, name := range strings.Split(strings.TrimSpace(header), ",") {
+		for name := range strings.SplitSeq(strings.TrimSpace(header), ",") {
 			record = append(record, `"`+cells[name]+`"`)
 		}
 		return strings.Join(record, ",") + "\n"
