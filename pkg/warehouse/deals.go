@@ -34,6 +34,7 @@ type Filter struct {
 	YearStartsIn time.Month // of that year; 0 is January
 	UpdatedSince time.Time  // in milliseconds
 	Unconverted  bool       // waits for a rate, in the association when one is given
+	Deals        []deal.ID  // any of them
 }
 
 // Cursor is where a page of deals begins. The zero Cursor is the first page, and after the last one.
@@ -107,6 +108,8 @@ func (w *Warehouse) FindDeals(ctx context.Context, f Filter, limit int, from Cur
 		clickhouse.Named("won_before", wonBefore),
 		clickhouse.Named("updated_since", f.updatedSinceMilli()),
 		clickhouse.Named("unconverted", f.Unconverted),
+		clickhouse.Named("any_deal", len(f.Deals) == 0),
+		clickhouse.Named("deals", idTexts(f.Deals)),
 		clickhouse.Named("limit", limit+1))
 	if err != nil {
 		return nil, Cursor{}, fmt.Errorf("find deals: %w", err)

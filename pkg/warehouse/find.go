@@ -68,11 +68,7 @@ func (w *Warehouse) FindWonOn(ctx context.Context, days []Days, reporting map[de
 // FindWonBy gives deals that were won with one of the companies as a party. It may give some that no longer are, and
 // misses none that it holds.
 func (w *Warehouse) FindWonBy(ctx context.Context, companies []deal.ID, page Page) ([]deal.ID, error) {
-	texts := make([]string, len(companies))
-	for i, id := range companies {
-		texts[i] = id.String()
-	}
-	return w.find(ctx, wonBySQL, page, clickhouse.Named("companies", texts))
+	return w.find(ctx, wonBySQL, page, clickhouse.Named("companies", idTexts(companies)))
 }
 
 func (w *Warehouse) find(ctx context.Context, query string, page Page, parameters ...any) ([]deal.ID, error) {
@@ -94,4 +90,13 @@ func (w *Warehouse) find(ctx context.Context, query string, page Page, parameter
 		return nil, fmt.Errorf("read deals: %w", err)
 	}
 	return ids, nil
+}
+
+// idTexts is a list of ids as a parameter Array(UUID).
+func idTexts(ids []deal.ID) []string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return texts
 }

@@ -37,13 +37,9 @@ type Repeat struct {
 // FindRepeats gives the deals that have not ended otherwise than won. It finds more than pass deal.MayRepeat and misses
 // none that it holds: what the deals are, the log says.
 func (w *Warehouse) FindRepeats(ctx context.Context, q RepeatsQuery) ([]Repeat, error) {
-	companies := make([]string, len(q.Companies))
-	for i, id := range q.Companies {
-		companies[i] = id.String()
-	}
 	rows, err := w.conn.Query(ctx, repeatsSQL,
 		clickhouse.Named("customers", q.Customers), clickhouse.Named("domains", q.Domains),
-		clickhouse.Named("companies", companies), clickhouse.Named("not_by", q.NotBy.String()))
+		clickhouse.Named("companies", idTexts(q.Companies)), clickhouse.Named("not_by", q.NotBy.String()))
 	if err != nil {
 		return nil, fmt.Errorf("find repeats: %w", err)
 	}

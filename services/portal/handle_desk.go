@@ -22,6 +22,7 @@ var queues = []struct {
 	query url.Values
 }{
 	{"disputed", url.Values{"status": {"disputed"}}},
+	{"flagged", url.Values{"flagged": {"true"}}},
 	{"unconverted", url.Values{"unconverted": {"true"}}},
 	{"closing", url.Values{"status": {"closing"}}},
 	{"pending", url.Values{"status": {"pending"}}},
@@ -51,7 +52,7 @@ func (s *Service) desk(v *visit) error {
 	if d.Association, err = v.api.Association(v.ctx, id); err != nil {
 		return err
 	}
-	total, err := v.api.Volume(v.ctx, id, v.currentYear(d.Association), "total", 0)
+	total, err := v.api.Volume(v.ctx, id, api.Cut{Year: v.currentYear(d.Association), By: "total"})
 	if err != nil {
 		return err
 	}

@@ -45,19 +45,18 @@ func (x *conflictIndex) between(a, b deal.ID) (flag, bool) {
 	return f, found
 }
 
-// undecided is how many flags wait for a decision that the association's registrar may make.
-func (x *conflictIndex) undecided(association deal.ID) uint64 {
+// undecided gives the flags that wait for a decision that the association's registrar may make; all that wait when it is zero.
+func (x *conflictIndex) undecided(association deal.ID) (flags []flag) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	n := uint64(0)
-	for id, flags := range x.byDeal {
-		for _, f := range flags {
-			if f.Deals[0] == id && f.State == ConflictUndecided && slices.Contains(f.Associations, association) {
-				n++
+	for id, others := range x.byDeal {
+		for _, f := range others {
+			if f.Deals[0] == id && f.State == ConflictUndecided && (association.IsZero() || slices.Contains(f.Associations, association)) {
+				flags = append(flags, f)
 			}
 		}
 	}
-	return n
+	return flags
 }
 
 // add takes the flag in unless a later record of it is there.

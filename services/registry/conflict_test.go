@@ -236,6 +236,14 @@ func TestConflict_IsSeenByTheCompaniesInBothAndTheRegistrarOnly(t *testing.T) {
 			t.Errorf("%s sees %d", name, n)
 		}
 	}
+	for name, key := range map[string]string{"registrar": w.registrar, "operator": w.operator} {
+		if n := len(w.listed(key, "?flagged=true").Items); n != 2 {
+			t.Errorf("%s lists %d deals that may be one", name, n)
+		}
+	}
+	if r := w.send(w.keys[w.a], http.MethodGet, "/v1/deals?flagged=true", nil); r.status != http.StatusUnprocessableEntity {
+		t.Errorf("a company lists all flags: %d", r.status)
+	}
 	// c is a party of the first deal and not of the second.
 	get := func(key string, id deal.ID) string {
 		r := w.send(key, http.MethodGet, location(id)+"/conflicts", nil)
@@ -289,6 +297,9 @@ func TestConflict_FirstWonCountsUntilTheyAreFoundDistinct(t *testing.T) {
 
 	w.decide(w.registrar, d.ID, e.ID, "distinct", http.StatusOK)
 	w.wantCounts("found distinct", d.ID, 100000)
+	if left := w.listed(w.registrar, "?flagged=true").Items; len(left) > 0 {
+		t.Errorf("decided, and still listed: %v", left)
+	}
 	last = w.matched(project)
 	wantSums(t, w.counts(w.association, last), 200000, 2, 0)
 	w.audited(last, w.association)

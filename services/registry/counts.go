@@ -64,7 +64,7 @@ func (s *Service) counts(ctx context.Context, in *countsInput) (*struct{ Body De
 		if err != nil {
 			return nil, unable(err)
 		}
-		c.Flagged = new(s.conflicts.index.undecided(of.Association))
+		c.Flagged = new(uint64(len(s.conflicts.index.undecided(of.Association))))
 		c.UnconvertedDeals = new(uint64(max(found.Unconverted, 0)))
 		c.QuarantinedEvents = &prefix.Quarantined
 	}

@@ -26,6 +26,7 @@ type listInput struct {
 	Query        string         `query:"q" maxLength:"200" doc:"Words that all stand in the title, the customer's name or the external reference, in any case"`
 	UpdatedSince time.Time      `query:"updated_since" doc:"RFC 3339. Clocks differ: to keep a copy in step send after_sequence"`
 	Unconverted  bool           `query:"unconverted" doc:"Only won deals that count for nothing yet because a rate is missing"`
+	Flagged      bool           `query:"flagged" doc:"For a registrar: only deals that may be one with another and are not decided"`
 	After        uint64         `query:"after_sequence" doc:"Changed behind this sequence of the log: as_of_sequence of the list that you read last"`
 }
 
@@ -135,6 +136,17 @@ func (s *Service) filter(caller roster.Principal, in *listInput) (f warehouse.Fi
 			return f, false, nil
 		}
 		f.Statuses = []string{string(deal.Disputed)}
+	}
+	if in.Flagged {
+		if caller.ActsFor(caller.Company) {
+			return f, false, httpapi.InvalidParameter("flagged", "is a registrar's question: read the conflicts of a deal")
+		}
+		for _, flag := range s.conflicts.index.undecided(f.Association) {
+			f.Deals = append(f.Deals, flag.Deals[:]...)
+		}
+		if len(f.Deals) == 0 {
+			return f, false, nil
+		}
 	}
 	if association, known := s.cfg.Roster.Association(f.Association); known {
 		f.YearStartsIn = time.Month(association.YearStartsIn)

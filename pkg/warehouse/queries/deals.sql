@@ -11,6 +11,7 @@ FROM
     FROM deal_events
     WHERE seq <= {as_of:UInt64}
       AND poison = ''
+      AND ({any_deal:Bool} OR deal_id IN (SELECT arrayJoin({deals:Array(UUID)})))
       AND ({any_company:Bool} OR deal_id IN (
           SELECT deal_id FROM deal_events WHERE has(companies, {company:UUID}) OR has(joining, {company:UUID})))
       AND (NOT {unconverted:Bool} OR deal_id IN (
