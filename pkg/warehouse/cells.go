@@ -53,40 +53,23 @@ func (p part) parameters() []any {
 	}
 }
 
-// cells sums the roll-ups and the events behind them. The sums may be changed.
-func (w *Warehouse) cells(ctx context.Context, q VolumeQuery, c chosen) (map[cellKey]Sums, error) {
-	rolled, err := w.rolled(ctx, q.part(), c)
-	if err != nil {
-		return nil, err
-	}
-	cells, err := w.readCells(ctx, tailSQL, append(c.parameters(q.UpTo), q.part().parameters()...))
-	if err != nil {
-		return nil, err
-	}
-	for key, s := range rolled {
-		sum, there := cells[key]
-		if !there {
-			sum = NoSums()
-		}
-		sum.add(s)
-		cells[key] = sum
-	}
-	return cells, nil
-}
-
-// rolled sums the roll-ups. The sums must not be changed.
-func (w *Warehouse) rolled(ctx context.Context, p part, c chosen) (map[cellKey]Sums, error) {
+// rolled sums the roll-ups.
+func (w *Warehouse) rolled(ctx context.Context, p part, c chosen) (*ranking, error) {
 	if len(c) == 0 {
-		return nil, nil
+		return rank(p, nil)
 	}
-	if cells, known := w.known.of(p, c); known {
-		return cells, nil
+	if r := w.known.of(p, c); r != nil {
+		return r, nil
 	}
 	cells, err := w.readCells(ctx, rolledSQL, append(c.parameters(0), p.parameters()...))
-	if err == nil {
-		w.known.keep(p, c, cells)
+	if err != nil {
+		return nil, err
 	}
-	return cells, err
+	r, err := rank(p, cells)
+	if err == nil {
+		w.known.keep(p, c, r)
+	}
+	return r, err
 }
 
 func (w *Warehouse) readCells(ctx context.Context, query string, parameters []any) (map[cellKey]Sums, error) {
@@ -114,8 +97,8 @@ func (w *Warehouse) readCells(ctx context.Context, query string, parameters []an
 	return cells, nil
 }
 
-// rememberCells bounds what is remembered: some tens of megabytes.
-const rememberCells = 200_000
+// rememberCells bounds what is remembered: some hundred megabytes. A year of hundreds of thousands of pairs fits.
+const rememberCells = 500_000
 
 // memory keeps what roll-ups add up to. A roll-up never changes, so it holds for as long as the same ones are chosen.
 type memory struct {
@@ -126,26 +109,32 @@ type memory struct {
 
 type remembered struct {
 	chosen chosen
-	cells  map[cellKey]Sums
+	*ranking
 }
 
-func (m *memory) of(p part, c chosen) (cells map[cellKey]Sums, known bool) {
+// of is nil when it is not known.
+func (m *memory) of(p part, c chosen) *ranking {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := m.parts[p]
-	return r.cells, r.cells != nil && r.chosen.same(c)
+	if r := m.parts[p]; r.ranking != nil && r.chosen.same(c) {
+		return r.ranking
+	}
+	return nil
 }
 
 // keep forgets all else when there is too much.
-func (m *memory) keep(p part, c chosen, cells map[cellKey]Sums) {
+func (m *memory) keep(p part, c chosen, r *ranking) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.cells -= len(m.parts[p].cells)
-	if m.parts == nil || m.cells+len(cells) > rememberCells {
+	if old := m.parts[p]; old.ranking != nil {
+		m.cells -= len(old.cells)
+		delete(m.parts, p)
+	}
+	if m.parts == nil || m.cells+len(r.cells) > rememberCells {
 		m.parts, m.cells = map[part]remembered{}, 0
 	}
-	if len(cells) <= rememberCells {
-		m.parts[p] = remembered{chosen: c, cells: cells}
-		m.cells += len(cells)
+	if len(r.cells) <= rememberCells {
+		m.parts[p] = remembered{chosen: c, ranking: r}
+		m.cells += len(r.cells)
 	}
 }

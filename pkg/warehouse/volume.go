@@ -45,12 +45,20 @@ type Item struct {
 	Sums
 }
 
-// Volume is an association's year. Items add up to Total.
+// Volume is an association's year. Items and Rest add up to Total, unless they are of one company. It must not be changed.
 type Volume struct {
 	Currency     string // ISO 4217; empty while the association has no won deal in either year
 	Total        Sums
 	PreviousYear Sums
 	Items        []Item // pairs and chapters by falling amount, then by id; months in their order
+	Rest         *Rest  // what a limit left out of the items; nil without one
+	Companies    int    // how many are in a pair; 0 when not cut into pairs
+}
+
+// Rest is what the items add up to that are not shown.
+type Rest struct {
+	Items int
+	Sums
 }
 
 // VolumeQuery asks for an association's year as it was after the event at the sequence UpTo.
@@ -59,6 +67,8 @@ type VolumeQuery struct {
 	Year        int
 	By          By
 	UpTo        uint64
+	Limit       int     // only so many chapters or pairs, the largest; 0 for all
+	Company     deal.ID // only pairs of this company; zero for all
 }
 
 // CurrencyError says that a sum would mix currencies, which the log must never ask for.
@@ -72,51 +82,34 @@ func (e *CurrencyError) Error() string {
 }
 
 // Volume folds the ledger up to a sequence. The caller makes sure that the warehouse holds the log that far.
-func (w *Warehouse) Volume(ctx context.Context, q VolumeQuery) (Volume, error) {
-	var cells map[cellKey]Sums
-	err := w.fold(ctx, q.UpTo, func(c chosen) (err error) {
-		cells, err = w.cells(ctx, q, c)
+func (w *Warehouse) Volume(ctx context.Context, q VolumeQuery) (v Volume, err error) {
+	err = w.fold(ctx, q.UpTo, func(c chosen) error {
+		rolled, err := w.rolled(ctx, q.part(), c)
+		if err != nil {
+			return err
+		}
+		behind, err := w.readCells(ctx, tailSQL, append(c.parameters(q.UpTo), q.part().parameters()...))
+		if err == nil {
+			v, err = rolled.and(q, behind)
+		}
 		return err
 	})
-	if err != nil {
-		return Volume{}, err
-	}
-	v := Volume{Total: NoSums(), PreviousYear: NoSums()}
-	for key, s := range cells {
-		if err := v.add(q, key, s); err != nil {
-			return Volume{}, err
-		}
-	}
-	slices.SortFunc(v.Items, func(x, y Item) int {
-		return cmp.Or(cmp.Compare(x.Month, y.Month), y.Amount.Cmp(x.Amount), x.Chapter.Compare(y.Chapter), x.A.Compare(y.A), x.B.Compare(y.B))
-	})
-	return v, nil
+	return v, err
 }
 
-// add adds a cell to its year when it is a month of the association, and to the items when it is one of them. Other cells
-// are views of the same amounts.
-func (v *Volume) add(q VolumeQuery, key cellKey, s Sums) error {
+// add adds a cell to the total of its year when it is a month of the association. Other cells are views of the same
+// amounts.
+func (v *Volume) add(p part, key cellKey, s Sums) error {
 	if v.Currency != "" && v.Currency != key.currency {
-		return &CurrencyError{Association: q.Association, Year: int(key.year)}
+		return &CurrencyError{Association: p.association, Year: int(key.year)}
 	}
 	v.Currency = key.currency
-	if key.kind == KindAssociation {
-		if int(key.year) == q.Year {
-			v.Total.add(s)
-		} else {
-			v.PreviousYear.add(s)
-		}
-	}
-	if int(key.year) != q.Year || s.nothing() {
-		return nil
-	}
 	switch {
-	case key.kind == KindChapter:
-		v.Items = append(v.Items, Item{Chapter: key.a, Sums: s})
-	case key.kind == KindPair:
-		v.Items = append(v.Items, Item{A: key.a, B: key.b, Sums: s})
-	case q.By == ByMonth:
-		v.Items = append(v.Items, Item{Month: key.month, Sums: s})
+	case key.kind != KindAssociation:
+	case int(key.year) == p.year:
+		v.Total.add(s)
+	default:
+		v.PreviousYear.add(s)
 	}
 	return nil
 }

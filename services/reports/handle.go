@@ -44,6 +44,14 @@ type VolumeReport struct {
 	Year          int            `json:"year" doc:"The association's year, by the calendar year in which it starts"`
 	Currency      money.Currency `json:"currency" doc:"The association's reporting currency"`
 	Figures
+	Rest      *Rest `json:"rest,omitempty" doc:"What limit left out: items and rest add up to all of them. Absent without limit"`
+	Companies int   `json:"companies,omitempty" doc:"How many companies are in a pair of the year; by pair only"`
+}
+
+// Rest is what the items add up to that a limit left out.
+type Rest struct {
+	Items int `json:"items" doc:"How many were left out, the smallest"`
+	Sums
 }
 
 // TogetherReport is a calendar year of all associations together. It stands beside their reports, which are never added.
@@ -59,7 +67,7 @@ type Figures struct {
 	AsOf
 	Total        Sums         `json:"total"`
 	PreviousYear Sums         `json:"previous_year" doc:"The whole year before, with the same events"`
-	Items        []VolumeItem `json:"items" doc:"Add up to the total; empty by total"`
+	Items        []VolumeItem `json:"items" doc:"Add up to the total, with the rest if there is a limit; empty by total"`
 }
 
 // VolumeItem is one chapter, pair or month.
@@ -126,7 +134,9 @@ type Period struct {
 type volumeInput struct {
 	Period
 	Form
-	By warehouse.By `query:"by" enum:"total,chapter,pair,month" default:"total" doc:"What divides the total into items"`
+	By      warehouse.By `query:"by" enum:"total,chapter,pair,month" default:"total" doc:"What divides the total into items"`
+	Limit   int          `query:"limit" minimum:"1" maximum:"1000" doc:"By chapter or pair: only so many, the largest, and the rest as one sum; all when left out"`
+	Company deal.ID      `query:"company" doc:"By pair: only pairs of this company, which do not add up to the total"`
 }
 
 func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*huma.StreamResponse, error) {
@@ -134,13 +144,19 @@ func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*huma
 	if !known || !maySee(httpapi.Caller(ctx), association) {
 		return nil, httpapi.NotFound()
 	}
+	if in.Limit > 0 && in.By != warehouse.ByPair && in.By != warehouse.ByChapter {
+		return nil, httpapi.InvalidParameter("limit", "goes with by=pair and by=chapter only")
+	}
+	if !in.Company.IsZero() && in.By != warehouse.ByPair {
+		return nil, httpapi.InvalidParameter("company", "goes with by=pair only")
+	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	asOf, err := s.asOf(ctx, in.AsOfSequence)
 	if err != nil {
 		return nil, err
 	}
-	q := warehouse.VolumeQuery{Association: in.ID, Year: in.Year, By: in.By, UpTo: asOf.AsOfSequence}
+	q := warehouse.VolumeQuery{Association: in.ID, Year: in.Year, By: in.By, UpTo: asOf.AsOfSequence, Limit: in.Limit, Company: in.Company}
 	v, err := s.cfg.Warehouse.Volume(ctx, q)
 	if err != nil {
 		return nil, unanswered(err)
@@ -154,7 +170,10 @@ func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*huma
 	}
 	report := VolumeReport{
 		AssociationID: in.ID, Year: in.Year, Currency: currency,
-		Figures: s.figures(q, v, asOf, currency, time.Month(association.YearStartsIn)),
+		Figures: s.figures(q, v, asOf, currency, time.Month(association.YearStartsIn)), Companies: v.Companies,
+	}
+	if v.Rest != nil {
+		report.Rest = &Rest{Items: v.Rest.Items, Sums: showSums(v.Rest.Sums, currency)}
 	}
 	return in.answer(report, volumeBook(report, Named{ID: in.ID, Name: association.Name}, in.By), askEachAt)
 }

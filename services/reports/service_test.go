@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -214,6 +216,51 @@ func read[R any](s *system, caller, path string) R {
 
 func volumePath(association deal.ID, query string) string {
 	return "/v1/associations/" + association.String() + "/volume?year=2026" + query
+}
+
+func TestVolume_ShowsTheLargestAndTheRest(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, warehousetest.New(t))
+	other := won(33, open, "JPY", 400)
+	other.Attributions[0].Pairs[0].CompanyB = idBytes(gamma)
+	third := won(34, open, "JPY", 300)
+	third.Attributions[0].Pairs[0].CompanyA, third.Attributions[0].Pairs[0].CompanyB = idBytes(beta), idBytes(gamma)
+	s.store(won(31, open, "JPY", 1000), other, third)
+	sums := func(amount string, deals int64) reports.Sums {
+		return reports.Sums{Amount: amount, Deals: deals, AttestedByParties: amount}
+	}
+	for query, want := range map[string]struct {
+		items []string
+		rest  *reports.Rest
+	}{
+		"&by=pair":                                   {[]string{"1000", "400", "300"}, nil},
+		"&by=pair&limit=1":                           {[]string{"1000"}, &reports.Rest{Items: 2, Sums: sums("700", 2)}},
+		"&by=pair&limit=3":                           {[]string{"1000", "400", "300"}, &reports.Rest{Sums: sums("0", 0)}},
+		"&by=chapter&limit=1":                        {[]string{"1700"}, &reports.Rest{Sums: sums("0", 0)}},
+		"&by=pair&company=" + gamma.String():         {[]string{"400", "300"}, nil},
+		"&by=pair&limit=1&company=" + gamma.String(): {[]string{"400"}, &reports.Rest{Items: 1, Sums: sums("300", 1)}},
+		"&by=pair&limit=1&company=" + north.String(): {nil, &reports.Rest{Sums: sums("0", 0)}},
+	} {
+		got := read[reports.VolumeReport](s, "board", volumePath(open, query))
+		var amounts []string
+		for _, item := range got.Items {
+			amounts = append(amounts, item.Amount)
+		}
+		if !slices.Equal(amounts, want.items) || !reflect.DeepEqual(got.Rest, want.rest) || got.Total != sums("1700", 3) {
+			t.Errorf("%s: %+v", query, got)
+		}
+		if strings.Contains(query, "pair") && got.Companies != 3 {
+			t.Errorf("%s: %d companies", query, got.Companies)
+		}
+	}
+	for _, query := range []string{"&limit=1", "&by=month&limit=1", "&by=pair&limit=0", "&by=pair&limit=1001", "&by=chapter&company=" + alpha.String()} {
+		if answer := s.get("board", volumePath(open, query)); answer.Code != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d", query, answer.Code)
+		}
+	}
+	if sheet := s.get("board", volumePath(open, "&by=pair&limit=1&format=csv")).Body.String(); !strings.Contains(sheet, "\nsummary,JPY,Rest,2,700,2,700,0,") {
+		t.Errorf("got %s", sheet)
+	}
 }
 
 func TestVolume_ShowsEachCutWithNames(t *testing.T) {
