@@ -26,7 +26,7 @@ type pairsView struct {
 	Of       int
 	Previous string // addresses of the pages of the table
 	Next     string
-	Rest     *api.Cell
+	Rest     *api.Cell // pairs that are neither drawn nor in the table
 }
 
 func (v *visit) pairsPage(b *body) error {
@@ -38,13 +38,19 @@ func (v *visit) pairsPage(b *body) error {
 		if len(pairs) == 0 {
 			return errNotFound
 		}
-		p.Company, p.View, p.Rest = &pairs[0].A, "table", nil
+		p.Company, p.View = &pairs[0].A, "table"
+		if !b.Live {
+			p.Rest = nil // that of all members
+		}
 		if pairs[0].B.ID.String() == id {
 			p.Company = &pairs[0].B
 		}
 		p.All = b.Address + "/pairs"
 	}
 	shown := newTop(pairs, mostInChord)
+	if b.Live {
+		shown.others = *b.Members.TakingPart - len(shown.members)
+	}
 	switch p.View {
 	case "matrix":
 		p.Matrix = v.matrix(shown, b)
@@ -81,7 +87,7 @@ func (p *pairsView) page(pairs []Pair, b *body, query url.Values) error {
 		return errNotFound
 	}
 	to := min(len(pairs), from+mostInTable)
-	p.Rows, p.First, p.Of = pairs[from:to], from+1, len(pairs)
+	p.Rows, p.First, p.Of = pairs[from:to], from+1, len(pairs)+b.RestPairs
 	address := func(page int) string {
 		q := url.Values{"view": {"table"}, "page": {strconv.Itoa(page)}}
 		if p.Company != nil {

@@ -28,6 +28,8 @@ const (
 	viewMembers  = "members"
 	exportCSV    = "export.csv"
 	exportXLSX   = "export.xlsx"
+	pairsCSV     = "pairs.csv" // all live pairs
+	pairsXLSX    = "pairs.xlsx"
 )
 
 // yearAddress is what the address of a page about a year says.
@@ -83,17 +85,19 @@ func (s *Service) yearPage(v *visit) error {
 	switch at.view {
 	case exportCSV, exportXLSX:
 		return v.export(at)
+	case pairsCSV, pairsXLSX:
+		return v.exportPairs(at)
 	case viewYear, viewChapters, viewPairs, viewMembers:
 	default:
 		return errNotFound
 	}
-	association, err := v.api.Association(v.ctx, at.association)
+	known, err := v.begin(at)
 	if err != nil {
 		return err
 	}
-	y, err := v.year(association, at.year, at.release)
+	y, err := v.year(known, at, v.r.URL.Query().Get("company"))
 	if api.StatusOf(err) == errNotFound.Status && at.release == 0 {
-		return v.noRelease(association, at) // the association is there, and this year has no figures yet
+		return v.noRelease(known, at) // the association is there, and this year has no figures yet
 	}
 	if err != nil {
 		return err
@@ -123,7 +127,7 @@ type body struct {
 	TopChapters  []Row
 	RestChapters *api.Cell
 	TopPairs     []Pair
-	RestPairs    *api.Cell
+	OtherPairs   *api.Cell
 	HasExport    bool
 	Page         any // what only one view shows
 }
@@ -137,9 +141,9 @@ type yearLink struct {
 func (v *visit) body(y *Year, at yearAddress) *body {
 	b := &body{Year: y, Growth: y.Growth(), Address: at.path(viewYear), View: at.view}
 	b.TopChapters, b.RestChapters = largest(y.Chapters, mostOnYear, func(r Row) api.Cell { return r.Cell })
-	b.TopPairs, b.RestPairs = largest(y.Pairs, mostOnYear, func(p Pair) api.Cell { return p.Cell })
-	if y.Rest != nil { // what the release sums up itself
-		b.RestPairs = sumOf(b.RestPairs, y.Rest)
+	b.TopPairs, b.OtherPairs = largest(y.Pairs, mostOnYear, func(p Pair) api.Cell { return p.Cell })
+	if y.Rest != nil { // what the API sums up itself
+		b.OtherPairs = sumOf(b.OtherPairs, y.Rest)
 	}
 	b.Years = v.years(y.Association, y.Year, y.Releases, y.Live)
 	for _, r := range y.Releases {
@@ -244,13 +248,10 @@ func (s *Service) goToYear(v *visit) error {
 }
 
 // noRelease says that nothing was published for a year, and what was.
-func (v *visit) noRelease(a api.Association, at yearAddress) error {
-	releases, err := v.api.Releases(v.ctx, a.ID)
-	if err != nil && api.StatusOf(err) != errNotFound.Status {
-		return err
-	}
+func (v *visit) noRelease(known *begun, at yearAddress) error {
 	b := &body{
-		Year: &Year{Association: a, Year: at.year}, Address: at.path(viewYear), View: at.view, Years: v.years(a, at.year, releases, false),
+		Year:    &Year{Association: known.association, Year: at.year},
+		Address: at.path(viewYear), View: at.view, Years: v.years(known.association, at.year, known.releases, false),
 	}
 	return v.show("unpublished", v.speech.text("year.title", "year", b.Name()), b)
 }

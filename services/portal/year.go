@@ -37,6 +37,7 @@ type Year struct {
 	Chapters  []Row
 	Pairs     []Pair
 	Rest      *api.Cell // pairs that are not shown one by one
+	RestPairs int       // how many they are; 0 where it is not known
 	Members   *Members
 	Changes   *Changes
 	Missing   *int64 // won deals without an exchange rate; nil when hidden

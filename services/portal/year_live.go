@@ -11,36 +11,76 @@ import (
 	"github.com/dealreg/dealreg/services/portal/api"
 )
 
-// liveYear reads the year from the live volume, with the same events in every figure.
-func (v *visit) liveYear(a api.Association, year int) (*Year, error) {
-	total, err := v.api.Volume(v.ctx, a.ID, year, "total", 0)
-	if err != nil {
-		return nil, err
+// How many live pairs a page asks for; the API sums up the rest.
+const (
+	mostPairs      = 200
+	mostOfACompany = 1000
+)
+
+// begun is what every page about a year needs. What does not depend on another answer is asked at once.
+type begun struct {
+	association api.Association
+	releases    []api.Release
+	months      api.Volume // live
+	live        error      // nil: the person may see the live volume
+}
+
+func (v *visit) begin(at yearAddress) (*begun, error) {
+	b := &begun{live: errNotFound}
+	var unknown, unreleased error
+	var together errgroup.Group
+	together.Go(func() error { b.association, unknown = v.api.Association(v.ctx, at.association); return nil })
+	together.Go(func() error { b.releases, unreleased = v.api.Releases(v.ctx, at.association); return nil })
+	if at.release == 0 {
+		together.Go(func() error {
+			b.months, b.live = v.api.Volume(v.ctx, at.association, api.Cut{Year: at.year, By: "month"})
+			return nil
+		})
 	}
-	var months, monthsBefore, chapters, chaptersBefore, pairs api.Volume
+	_ = together.Wait() // the errors are kept: not each of them ends the page
+	if unknown != nil {
+		return nil, unknown
+	}
+	if unreleased != nil && api.StatusOf(unreleased) != http.StatusNotFound {
+		return nil, unreleased
+	}
+	return b, nil
+}
+
+// liveYear reads of the live volume what the view shows, with the same events in every figure. With a company the pairs
+// are its own.
+func (v *visit) liveYear(b *begun, at yearAddress, company string) (*Year, error) {
+	var monthsBefore, chapters, chaptersBefore, pairs api.Volume
 	together, ctx := errgroup.WithContext(v.ctx)
-	for _, part := range []struct {
-		into *api.Volume
-		year int
-		by   string
-	}{
-		{&months, year, "month"},
-		{&monthsBefore, year - 1, "month"},
-		{&chapters, year, "chapter"},
-		{&chaptersBefore, year - 1, "chapter"},
-		{&pairs, year, "pair"},
-	} {
+	ask := func(into *api.Volume, cut api.Cut) {
+		cut.UpTo = b.months.AsOfSequence
 		together.Go(func() (err error) {
-			*part.into, err = v.api.Volume(ctx, a.ID, part.year, part.by, total.AsOfSequence)
+			*into, err = v.api.Volume(ctx, b.association.ID, cut)
 			return err
 		})
+	}
+	ask(&monthsBefore, api.Cut{Year: at.year - 1, By: "month"})
+	if at.view == viewYear || at.view == viewChapters {
+		ask(&chapters, api.Cut{Year: at.year, By: "chapter"})
+		ask(&chaptersBefore, api.Cut{Year: at.year - 1, By: "chapter"})
+	}
+	switch {
+	case at.view == viewYear:
+		ask(&pairs, api.Cut{Year: at.year, By: "pair", Limit: mostOnYear})
+	case at.view == viewMembers: // it counts the partners of each
+		ask(&pairs, api.Cut{Year: at.year, By: "pair"})
+	case at.view == viewPairs && company != "":
+		ask(&pairs, api.Cut{Year: at.year, By: "pair", Limit: mostOfACompany, Company: company})
+	case at.view == viewPairs:
+		ask(&pairs, api.Cut{Year: at.year, By: "pair", Limit: mostPairs})
 	}
 	if err := together.Wait(); err != nil {
 		return nil, err
 	}
+	a, months, total := b.association, b.months, b.months
 	zone := zoneOf(a)
 	y := &Year{
-		Association: a, Year: year, Zone: zone, Currency: total.Currency, Today: calendar.DateOf(v.s.cfg.Now(), zone),
+		Association: a, Year: at.year, Zone: zone, Currency: total.Currency, Today: calendar.DateOf(v.s.cfg.Now(), zone),
 		Live: true, AsOf: total.AsOf, Sequence: total.AsOfSequence, ShowPairs: true,
 		Total: cellOf(total.Total), Attested: &api.Cell{Amount: total.Total.AttestedByParties},
 		Missing: &total.Total.UnconvertedDeals, Unread: int64(total.QuarantinedEvents), // #nosec G115 -- a count
@@ -75,8 +115,14 @@ func (v *visit) liveYear(a api.Association, year int) (*Year, error) {
 			y.Pairs = append(y.Pairs, Pair{A: item.Companies[0], B: item.Companies[1], Cell: cellOf(item.Sums)})
 		}
 	}
+	if pairs.Rest != nil && pairs.Rest.Items > 0 {
+		rest := cellOf(pairs.Rest.Sums)
+		y.Rest, y.RestPairs = &rest, pairs.Rest.Items
+	}
 	y.sort()
-	y.Members = &Members{TakingPart: new(len(membersOf(y.Pairs)))}
+	if at.view != viewChapters {
+		y.Members = &Members{TakingPart: &pairs.Companies}
+	}
 	return y, nil
 }
 
@@ -97,21 +143,18 @@ func zoneOf(a api.Association) *time.Location {
 
 // year reads what an address asks for: a release, or what is newest of that which the person may see. The API decides:
 // whom it shows no live volume gets the latest release.
-func (v *visit) year(a api.Association, year, release int) (*Year, error) {
-	releases, err := v.api.Releases(v.ctx, a.ID)
-	if err != nil && api.StatusOf(err) != http.StatusNotFound {
-		return nil, err
-	}
-	var y *Year
-	if release == 0 {
-		y, err = v.liveYear(a, year)
-	}
-	if release != 0 || api.StatusOf(err) == http.StatusNotFound {
-		y, err = v.releasedYear(a, year, release)
+func (v *visit) year(b *begun, at yearAddress, company string) (y *Year, err error) {
+	switch {
+	case b.live == nil:
+		y, err = v.liveYear(b, at, company)
+	case api.StatusOf(b.live) == http.StatusNotFound:
+		y, err = v.releasedYear(b.association, at.year, at.release)
+	default:
+		err = b.live
 	}
 	if err != nil {
 		return nil, err
 	}
-	y.Releases = releases
+	y.Releases = b.releases
 	return y, nil
 }

@@ -32,17 +32,45 @@ type Volume struct {
 		Month     string  `json:"month"`
 		Sums
 	} `json:"items"`
+	Rest *struct { // what a limit left out
+		Items int `json:"items"`
+		Sums
+	} `json:"rest"`
+	Companies int `json:"companies"` // by pair: how many are in one
 }
 
-// Volume reads the live volume of a year, divided by total, chapter, pair or month, with the events up to a sequence of
-// the log; 0 for all.
-func (c *Client) Volume(ctx context.Context, association deal.ID, year int, by string, upTo uint64) (Volume, error) {
-	query := url.Values{"year": {strconv.Itoa(year)}, "by": {by}}
-	if upTo > 0 {
-		query.Set("as_of_sequence", strconv.FormatUint(upTo, 10))
+// Cut is how a live year is read: divided by total, chapter, pair or month, with the events up to a sequence of the log.
+type Cut struct {
+	Year    int
+	By      string
+	UpTo    uint64 // 0: all events
+	Limit   int    // only so many, the largest; 0: all
+	Company string // only its pairs; empty: all
+}
+
+func (c Cut) query() url.Values {
+	query := url.Values{"year": {strconv.Itoa(c.Year)}, "by": {c.By}}
+	if c.UpTo > 0 {
+		query.Set("as_of_sequence", strconv.FormatUint(c.UpTo, 10))
 	}
+	if c.Limit > 0 {
+		query.Set("limit", strconv.Itoa(c.Limit))
+	}
+	if c.Company != "" {
+		query.Set("company", c.Company)
+	}
+	return query
+}
+
+// Volume reads the live volume of a year.
+func (c *Client) Volume(ctx context.Context, association deal.ID, cut Cut) (Volume, error) {
 	var v Volume
-	return v, c.get(ctx, &v, query, "/v1/associations/%s/volume", association)
+	return v, c.get(ctx, &v, cut.query(), "/v1/associations/%s/volume", association)
+}
+
+// VolumeSpreadsheet opens the live volume as a file of a media type. The caller closes its body.
+func (c *Client) VolumeSpreadsheet(ctx context.Context, association deal.ID, cut Cut, mediaType string) (*http.Response, error) {
+	return c.send(ctx, http.MethodGet, address("/v1/associations/%s/volume", []any{association}), cut.query(), nil, mediaType)
 }
 
 // Cell is one figure of a statement, or that it is hidden.
