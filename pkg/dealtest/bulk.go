@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
@@ -22,6 +23,7 @@ const (
 	BulkCompanies = 5000
 	BulkYears     = 25 // the first one is BulkFirstYear
 	BulkFirstYear = 2001
+	BulkLastYear  = BulkFirstYear + BulkYears - 1
 
 	bulkChapters = 40
 	maxTemplates = 8192
@@ -36,6 +38,8 @@ type Bulk struct {
 	Associations []volume.Association
 
 	deals, seed uint64
+	first       calendar.Date // the earliest day on which a deal is won
+	days        int
 	begun, step uint64
 	rand        *rand.Rand
 	rates       *money.Table
@@ -67,6 +71,29 @@ var (
 
 // NewBulk makes the history of so many deals, at least one.
 func NewBulk(deals int, seed uint64) *Bulk {
+	b := newBulk(deals, seed)
+	b.first, b.days = calendar.New(BulkFirstYear, 1, 1), BulkYears*365
+	b.Associations = []volume.Association{
+		{ID: bulkID(3, 1), Currency: "EUR", YearStartsIn: time.January, Chapters: chapters(1, func(i uint32) bool { return i%5 != 4 })},
+		{ID: bulkID(3, 2), Currency: "JPY", YearStartsIn: time.July, Chapters: chapters(2, func(i uint32) bool { return i%3 != 0 })},
+	}
+	b.fill(maxTemplates)
+	return b
+}
+
+// NewBulkYear makes a history in which all deals are won in one year, in one association of all companies: so many pairs
+// as a busy year has, which is why eight times as many deals are no copies.
+func NewBulkYear(deals int, seed uint64) *Bulk {
+	b := newBulk(deals, seed)
+	b.first, b.days = calendar.New(BulkLastYear, 1, 1), 365
+	b.Associations = []volume.Association{
+		{ID: bulkID(3, 1), Currency: "EUR", YearStartsIn: time.January, Chapters: chapters(1, func(uint32) bool { return true })},
+	}
+	b.fill(8 * maxTemplates)
+	return b
+}
+
+func newBulk(deals int, seed uint64) *Bulk {
 	b := &Bulk{
 		deals: uint64(deals), seed: seed, // #nosec G115 -- not negative
 		rand: rand.New(rand.NewPCG(seed, 0)), rates: money.NewTable("test"), //nolint:gosec // no secret
@@ -74,24 +101,26 @@ func NewBulk(deals int, seed uint64) *Bulk {
 	for day := calendar.New(BulkFirstYear-1, 12, 1); day < calendar.New(BulkFirstYear+BulkYears, 1, 1); day = day.AddDays(3) {
 		must(b.rates.Put(money.Day{Date: day, Rates: map[money.Currency]string{"USD": "1.0823", "JPY": "161.57"}}))
 	}
-	chapters := func(association uint32, member func(i uint32) bool) map[deal.ID]deal.ID {
-		result := map[deal.ID]deal.ID{}
-		for i := range uint32(BulkCompanies) {
-			if member(i) {
-				result[bulkID(1, i)] = bulkID(2, association*bulkChapters+i%bulkChapters)
-			}
-		}
-		return result
-	}
-	b.Associations = []volume.Association{
-		{ID: bulkID(3, 1), Currency: "EUR", YearStartsIn: time.January, Chapters: chapters(1, func(i uint32) bool { return i%5 != 4 })},
-		{ID: bulkID(3, 2), Currency: "JPY", YearStartsIn: time.July, Chapters: chapters(2, func(i uint32) bool { return i%3 != 0 })},
-	}
-	for len(b.templates) < min(deals, maxTemplates) {
+	return b
+}
+
+// fill decides the deals of which all others are copies.
+func (b *Bulk) fill(most int) {
+	for uint64(len(b.templates)) < min(b.deals, uint64(most)) { // #nosec G115 -- not negative
 		b.templates = append(b.templates, b.history())
 	}
 	b.copies = make([]int64, len(b.templates))
-	return b
+}
+
+// chapters puts each member into a chapter of the association.
+func chapters(association uint32, member func(i uint32) bool) map[deal.ID]deal.ID {
+	result := map[deal.ID]deal.ID{}
+	for i := range uint32(BulkCompanies) {
+		if member(i) {
+			result[bulkID(1, i)] = bulkID(2, association*bulkChapters+i%bulkChapters)
+		}
+	}
+	return result
 }
 
 // Next gives the next event of the history and its deal, and whether there was one. The payload stays as it is until the
@@ -176,11 +205,11 @@ func (o *openDeal) next() []byte {
 
 // history makes one deal and what it goes through.
 func (b *Bulk) history() []template {
-	wonOn := calendar.New(BulkFirstYear, 1, 1).AddDays(b.rand.IntN(BulkYears * 365))
+	wonOn := b.first.AddDays(b.rand.IntN(b.days))
 	at := wonOn.Time().Add(9*time.Hour + time.Duration(b.rand.IntN(8*3600))*time.Second)
 	terms, members := b.terms(wonOn)
 	create := deal.Command{
-		Move: deal.Import, By: deal.Actor{Association: b.Associations[b.rand.IntN(2)].ID}, Deal: anyDeal, Reference: "contract 7",
+		Move: deal.Import, By: deal.Actor{Association: b.Associations[b.rand.IntN(len(b.Associations))].ID}, Deal: anyDeal, Reference: "contract 7",
 		Details: &deal.Details{
 			Title: fmt.Sprintf("Payroll roll-out in %d countries", 1+b.rand.IntN(40)), ExternalRef: string(anyRef),
 			Customer: deal.Customer{Name: fmt.Sprintf("Contoso %d AG", b.rand.IntN(3000)), Country: "DE", Domain: fmt.Sprintf("contoso%d.example", b.rand.IntN(3000))},
@@ -234,7 +263,9 @@ func (b *Bulk) stored(decided deal.Event, before *stream.Stored) *stream.Stored 
 	for _, s := range decided.Deal.Standings {
 		e.Audience.Companies = append(e.Audience.Companies, s.Company)
 	}
-	e.Audience.Associations = []deal.ID{b.Associations[0].ID, b.Associations[1].ID}
+	for _, a := range b.Associations {
+		e.Audience.Associations = append(e.Audience.Associations, a.ID)
+	}
 	draft, err := stream.NewDraft(e, before)
 	must(err)
 	return &stream.Stored{Payload: draft.Payload, Event: draft.Event}
@@ -258,9 +289,10 @@ func (b *Bulk) terms(wonOn calendar.Date) (*deal.Terms, map[deal.ID]bool) {
 		if i == 0 {
 			role = deal.Lead
 		}
-		_, inFirst := b.Associations[0].Chapters[company]
-		_, inSecond := b.Associations[1].Chapters[company]
-		members[company] = inFirst || inSecond
+		members[company] = slices.ContainsFunc(b.Associations, func(a volume.Association) bool {
+			_, is := a.Chapters[company]
+			return is
+		})
 		t.Parties = append(t.Parties, deal.Party{Company: company, Group: group, Role: role})
 		weights = append(weights, int64(1+b.rand.IntN(4)))
 	}

@@ -20,6 +20,7 @@ import (
 // benchCommand holds the benches. Each starts engines of its own in a folder that it removes again.
 type benchCommand struct {
 	Aggregate benchAggregate `cmd:"" help:"Measure how fast the log gets into the warehouse."`
+	Pages     benchPages     `cmd:"" help:"Measure how fast the pages of a busy year are served."`
 	Register  benchRegister  `cmd:"" help:"Measure how fast deals are registered."`
 	Reports   benchReports   `cmd:"" help:"Measure how fast the reports answer."`
 	Webhooks  benchWebhooks  `cmd:"" help:"Measure how fast webhooks are delivered."`

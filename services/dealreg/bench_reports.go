@@ -107,6 +107,7 @@ func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
 // reportsBench is one warehouse, and a connection for what only a bench asks.
 type reportsBench struct {
 	house *warehouse.Warehouse
+	dsn   string // of the warehouse
 	conn  clickhouse.Conn
 	last  uint64 // sequence
 }
@@ -132,7 +133,7 @@ func openReportsBench(ctx context.Context, dsn string) (*reportsBench, error) {
 	if err != nil {
 		return nil, errors.Join(err, house.Close())
 	}
-	return &reportsBench{house: house, conn: conn}, nil
+	return &reportsBench{house: house, dsn: address.String(), conn: conn}, nil
 }
 
 func (b *reportsBench) close() error { return errors.Join(b.conn.Close(), b.house.Close()) }

@@ -58,3 +58,16 @@ func TestBenchReports_ComparesWithAPlainSumAndEveryFigureWithAFold(t *testing.T)
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestBenchPages_ComparesWithAPlainSum(t *testing.T) {
+	t.Parallel()
+	got := benched(t, "pages", "--deals", "5000", "--seconds", "1")
+	for name := range benchedPages {
+		if got.Also[name+"_p50_ms"] <= 0 || got.Also[name+"_p99_ms"] > got.Figure || got.Also[name+"_bytes"] < 5000 || got.Also[name+"_bytes"] > 200_000 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if got.Also["events"] < 5000 || got.Also["pages"] < 5 {
+		t.Errorf("got %+v", got)
+	}
+}
