@@ -150,8 +150,11 @@ func (p *plant) args(service string) []string {
 		"serve", service, "--data", p.dir, "--log-level", "warn",
 		"--nats-url", fmt.Sprintf("nats://127.0.0.1:%d", broker), "--clickhouse-dsn", p.engine.DSN(),
 	}
-	if service == servicePortal {
+	switch service {
+	case servicePortal:
 		args = append(args, "--api-url", p.door.url())
+	case serviceMail: // nobody has an address here: it only follows the log
+		args = append(args, "--smtp-url", "smtp://127.0.0.1:9", "--mail-from", "dealreg@example.com")
 	}
 	return args
 }

@@ -135,7 +135,7 @@ func (w *portalWorld) walk() {
 	places := map[string]string{
 		"association": w.associations[0], "company": w.alpha, "deal": w.deal, "endpoint": w.deal, "chapter": w.deal, "import": w.deal,
 		"move": "correct", "year": strconv.Itoa(time.Now().Year()), "release": "r1", "view": "pairs", "token": "drl_none", "person": w.deal,
-		"key": w.deal, "file": w.deal,
+		"key": w.deal, "file": w.deal, "draft": w.deal,
 	}
 	private := map[string][]string{ // by visitor: the places of an address that are not for it
 		"Cedar SA":            {"{association}", "{company}", "{deal}"},
