@@ -18,25 +18,43 @@ import (
 
 const browserFolder = "../portal/browser"
 
-// browserWorld is what the scenarios in a browser know of the system.
+// browser is what every scenario in a browser needs.
+type browser struct {
+	URL         string `json:"url"` // of the system
+	Chromium    string `json:"chromium"`
+	Screenshots string `json:"screenshots,omitempty"`
+}
+
+// browserWorld is what the scenarios in the demo know of the system.
 type browserWorld struct {
-	URL         string            `json:"url"`
-	Chromium    string            `json:"chromium"`
-	Screenshots string            `json:"screenshots,omitempty"`
-	Year        int               `json:"year"`    // the current one of the open association
-	Open        string            `json:"open"`    // an association whose board sees everything
-	Guarded     string            `json:"guarded"` // one whose board sees releases
-	Keys        map[string]string `json:"keys"`    // by who holds them
+	browser
+
+	Year    int               `json:"year"`    // the current one of the open association
+	Open    string            `json:"open"`    // an association whose board sees everything
+	Guarded string            `json:"guarded"` // one whose board sees releases
+	Keys    map[string]string `json:"keys"`    // by who holds them
 }
 
 func TestBrowser_PagesWorkAndReachNothingElse(t *testing.T) {
 	t.Parallel()
-	webhooktest.NodeModules(t, browserFolder)
+	scenarios, err := filepath.Glob(filepath.Join(browserFolder, "scenarios", "*.mjs"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := up(t, t.TempDir(), "--demo", "--webhook-allow", "127.0.0.0/8", "--webhook-allow-http")
 	operator := p.waitFor(operatorLine)
 	p.waitFor(`(curl -H)`)
 	world := newBrowserWorld(t, newClient(p.url, operator))
-	world.Chromium = chromium(t)
+	world.browser = newBrowser(t, p.url)
+	runBrowser(t, world, scenarios...)
+	p.stop()
+}
+
+// newBrowser gets everything for scenarios against the system at the url.
+func newBrowser(t *testing.T, url string) browser {
+	t.Helper()
+	webhooktest.NodeModules(t, browserFolder)
+	b := browser{URL: url, Chromium: chromium(t)}
 	if folder := os.Getenv("DEALREG_SCREENSHOTS"); folder != "" {
 		absolute, err := filepath.Abs(folder)
 		if err != nil {
@@ -45,28 +63,33 @@ func TestBrowser_PagesWorkAndReachNothingElse(t *testing.T) {
 		if err := os.MkdirAll(absolute, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		world.Screenshots = absolute
+		b.Screenshots = absolute
 	}
+	return b
+}
+
+// runBrowser runs the scenarios in the world, which embeds a browser, and fails the test when one fails.
+func runBrowser(t *testing.T, world any, scenarios ...string) {
+	t.Helper()
 	text, err := json.Marshal(world)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
-	node := exec.CommandContext(ctx, "node", filepath.Join(browserFolder, "run.mjs"), filepath.Join(browserFolder, "scenarios"))
+	node := exec.CommandContext(ctx, "node", append([]string{filepath.Join(browserFolder, "run.mjs")}, scenarios...)...)
 	node.Stdin = bytes.NewReader(text)
 	out, err := node.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
 		t.Errorf("%v", err)
 	}
-	p.stop()
 }
 
 // newBrowserWorld makes the keys of the people in the scenarios, in the demo.
 func newBrowserWorld(t *testing.T, api *client) browserWorld {
 	t.Helper()
-	w := browserWorld{URL: api.url, Keys: map[string]string{"operator": api.key}}
+	w := browserWorld{Keys: map[string]string{"operator": api.key}}
 	var associations httpapi.Page[roster.Association]
 	var companies, partners httpapi.Page[roster.Company]
 	for path, into := range map[string]any{

@@ -1,13 +1,14 @@
-// run.mjs FOLDER reads the world from standard input and runs the scenarios of the folder in turn.
-import { readdirSync } from "node:fs";
-import { resolve, join } from "node:path";
+// run.mjs FILE... reads the world from standard input and runs the scenarios of the files in turn.
+import assert from "node:assert/strict";
+import { basename, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { text } from "node:stream/consumers";
 import { chromium } from "playwright-core";
 import { Visit } from "./visit.mjs";
 
 const world = JSON.parse(await text(process.stdin));
-const folder = resolve(process.argv[2]);
+const files = process.argv.slice(2);
+assert.notEqual(files.length, 0, "no scenario was named");
 const browser = await chromium.launch({
   executablePath: world.chromium,
   args: process.getuid() === 0 ? ["--no-sandbox"] : [], // chromium's sandbox does not work for root
@@ -16,8 +17,8 @@ const browser = await chromium.launch({
 const kinds = ["light", "dark"].flatMap((scheme) => [1280, 390].map((width) => ({ scheme, width })));
 
 let failed = 0;
-for (const file of readdirSync(folder).filter((name) => name.endsWith(".mjs")).sort()) {
-  const { default: scenario } = await import(pathToFileURL(join(folder, file)));
+for (const file of files) {
+  const { default: scenario } = await import(pathToFileURL(resolve(file)));
   const visits = [];
   const open = async (options) => {
     visits.push(await Visit.open(browser, world, options));
@@ -28,10 +29,10 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".mjs")).s
   };
   try {
     await scenario({ open, everywhere, world });
-    console.log(`ok ${file}`);
+    console.log(`ok ${basename(file)}`);
   } catch (error) {
     failed++;
-    console.log(`FAILED ${file}: ${error.stack}`);
+    console.log(`FAILED ${basename(file)}: ${error.stack}`);
     for (const visit of visits) console.log(`  was at ${visit.page.url()} ${visit.faults.join("; ")}`);
   }
   await Promise.all(visits.map((visit) => visit.close()));

@@ -16,6 +16,7 @@ export class Visit {
       locale,
       viewport: { width, height: width < 600 ? 844 : 900 },
     });
+    context.setDefaultTimeout(60_000); // for one step: a busy machine is slow, not broken
     const visit = new Visit(context, await context.newPage(), world, `${scheme}-${width}`);
     await visit.watch();
     if (as) await visit.signIn(as, at);
