@@ -91,13 +91,13 @@ func (c *benchPages) Run(ctx context.Context, log *zap.Logger) (err error) {
 
 func (c *benchPages) measure(ctx context.Context, a *assembly, b *reportsBench, history *dealtest.Bulk, address string) error {
 	result := benchResult{Bench: "pages", Unit: "ms", Also: map[string]float64{"deals": float64(c.Deals), "events": float64(b.last)}}
-	token, err := benchDirectory(ctx, a, history)
+	tokens, err := benchDirectory(ctx, a, history)
 	if err != nil {
 		return err
 	}
 	board := make([]*benchReader, benchBoard)
 	for i := range board {
-		if board[i], err = newBenchReader(ctx, address, token); err != nil {
+		if board[i], err = newBenchReader(ctx, address, tokens[i]); err != nil {
 			return err
 		}
 	}
@@ -141,15 +141,15 @@ func (c *benchPages) measure(ctx context.Context, a *assembly, b *reportsBench, 
 	return result.print()
 }
 
-// benchDirectory makes the association of the history with its chapters and members, and gives a key of its board.
-func benchDirectory(ctx context.Context, a *assembly, history *dealtest.Bulk) (token string, err error) {
+// benchDirectory makes the association of the history with its chapters and members, and gives the keys of its board.
+func benchDirectory(ctx context.Context, a *assembly, history *dealtest.Bulk) (tokens []string, err error) {
 	select {
 	case <-a.roster.Loaded():
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return nil, ctx.Err()
 	}
 	if err := stream.Ensure(ctx, a.js, 1); err != nil {
-		return "", err
+		return nil, err
 	}
 	association := history.Associations[0]
 	revision, err := a.store.PutAssociation(ctx, roster.Association{
@@ -157,10 +157,10 @@ func benchDirectory(ctx context.Context, a *assembly, history *dealtest.Bulk) (t
 		ReportingCurrency: association.Currency, Disclosure: roster.DisclosureOpen,
 	})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := a.roster.WaitFor(ctx, roster.Associations, revision); err != nil {
-		return "", err
+		return nil, err
 	}
 	chapters := map[deal.ID]bool{}
 	group, writing := errgroup.WithContext(ctx)
@@ -179,13 +179,17 @@ func benchDirectory(ctx context.Context, a *assembly, history *dealtest.Bulk) (t
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return "", err
+		return nil, err
 	}
-	key, token, err := a.store.Issue(ctx, newBenchID(), roster.Scope{Role: roster.RoleBoard, AssociationID: association.ID}, time.Now(), a.pepper)
-	if err != nil {
-		return "", err
+	var last uint64
+	for range benchBoard {
+		key, token, err := a.store.Issue(ctx, newBenchID(), roster.Scope{Role: roster.RoleBoard, AssociationID: association.ID}, time.Now(), a.pepper)
+		if err != nil {
+			return nil, err
+		}
+		tokens, last = append(tokens, token), key.Revision
 	}
-	return token, a.roster.WaitFor(ctx, roster.Keys, key.Revision)
+	return tokens, a.roster.WaitFor(ctx, roster.Keys, last)
 }
 
 // benchReader is a browser without scripts that is signed in.
