@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // Loopback is the only address on which the embedded engines listen.
@@ -19,6 +20,9 @@ const (
 	firstPort = 20000
 	lastPort  = 32000
 )
+
+// forkWithin bounds the time between the fork of a child and its own program.
+const forkWithin = 200 * time.Millisecond
 
 // given holds a lock for each port that this process has chosen, until it ends: between the choice of a port and its use
 // another process of dealreg may be choosing too.
@@ -46,11 +50,19 @@ func FreePort() (int, error) {
 	return 0, fmt.Errorf("no free port in %d..%d: %w", firstPort, lastPort-1, err)
 }
 
-// portIsFree returns nil when nothing listens on addr.
+// portIsFree returns nil when nothing listens on addr. It looks for a moment: a listener that was closed just now lives on
+// in a child that another part of this process is starting, until that child runs its own program.
 func portIsFree(addr string) error {
-	l, err := net.Listen("tcp", addr) //nolint:noctx // answers at once
-	if err != nil {
-		return err
+	var err error
+	for end := time.After(forkWithin); ; {
+		var l net.Listener
+		if l, err = net.Listen("tcp", addr); err == nil { //nolint:noctx // answers at once
+			return l.Close()
+		}
+		select {
+		case <-end:
+			return err
+		case <-time.After(forkWithin / 20):
+		}
 	}
-	return l.Close()
 }
