@@ -40,8 +40,6 @@ func (w *words) learn(word string) uint32 {
 	return place
 }
 
-func (w *words) row(i int) string { return w.index.Row(int(w.rows[i])) }
-
 func (w *words) reset() {
 	w.index.Reset()
 	w.rows = w.rows[:0]

@@ -326,3 +326,5 @@ func postAttribution(entries []Entry, a *dealregv1.Attribution, sign int8) []Ent
 	}
 	return entries
 }
+
+func (w *words) row(i int) string { return w.index.Row(int(w.rows[i])) }
