@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"hash/fnv"
 	"io"
 	"strings"
@@ -26,17 +27,36 @@ const (
 // ErrNewerSchema says that the log has an event of a newer release, which this one cannot judge.
 var ErrNewerSchema = errors.New("the log has an event of a newer release: audit with that release")
 
-// Fold reads the log from its first message to its last and checks every event. r is a sequence of LogEntry messages,
-// each behind its length as a varint. What is wrong with an event is a finding in the Ledger; an error (a cut or
-// unreadable stream, ErrNewerSchema) means that nothing can be said. Memory grows with the number of deals: about 120
-// bytes for each, and for a won one its attributions as well; the events themselves are not kept.
-func Fold(r io.Reader) (*Ledger, error) {
-	f := fold{ledger: &Ledger{associations: map[ID]*association{}, all: newAssociation(allCurrency)}, deals: map[ID]before{}}
-	if err := eachEntry(r, f.entry); err != nil {
+// Fold reads the log from its first message to its last and checks every event. The log is a sequence of LogEntry
+// messages, each behind its length as a varint. What is wrong with an event is a finding in the Ledger; an error (a cut or
+// unreadable stream, ErrNewerSchema) means that nothing can be said.
+//
+// Memory grows by at most 64 bytes with each deal, and with each figure that the reports have; no event is kept. A deal
+// whose event contradicts the one before it takes more, and the log is opened a second time to tell how.
+func Fold(open func() (io.ReadCloser, error)) (*Ledger, error) {
+	f := fold{
+		ledger: &Ledger{associations: map[ID]*association{}, all: newAssociation(allCurrency)},
+		deals:  newDeals(), sealer: newSealer(), broken: map[ID]int64{}, digest: sha256.New(),
+	}
+	if err := readThrough(open, f.entry); err != nil {
 		return nil, err
 	}
-	f.ledger.Deals = int64(len(f.deals))
+	f.ledger.Deals = int64(f.deals.count)
+	if len(f.broken) > 0 {
+		if err := f.unravel(open); err != nil {
+			return nil, err
+		}
+	}
 	return f.ledger, nil
+}
+
+func readThrough(open func() (io.ReadCloser, error), do func(*dealregv1.LogEntry) error) error {
+	log, err := open()
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	defer func() { _ = log.Close() }()
+	return eachEntry(log, do)
 }
 
 // errEnough ends eachEntry before the log does.
@@ -65,35 +85,12 @@ func eachEntry(r io.Reader, do func(*dealregv1.LogEntry) error) error {
 
 type fold struct {
 	ledger *Ledger
-	deals  map[ID]before
-}
-
-// before is what must be known of a deal's latest event to judge the next one.
-type before struct {
-	revision uint64
-	hash     [sha256.Size]byte
-	won      bool
-	counts   string // its attributions and unduplicated, as a DealEvent with nothing else; empty when there are none
-}
-
-// counted is an event with nothing but the attributions and the unduplicated.
-func (b before) counted() *dealregv1.DealEvent {
-	var m dealregv1.DealEvent
-	if b.counts == "" || proto.Unmarshal([]byte(b.counts), &m) != nil {
-		return nil
-	}
-	return &m
-}
-
-func remember(event *dealregv1.DealEvent) string {
-	if len(event.GetAttributions()) == 0 && event.GetUnduplicated() == nil {
-		return ""
-	}
-	b, err := proto.Marshal(&dealregv1.DealEvent{Attributions: event.GetAttributions(), Unduplicated: event.GetUnduplicated()})
-	if err != nil { // only text that is no UTF-8 could do this, and what was just decoded has none
-		return ""
-	}
-	return string(b)
+	deals  *deals
+	sealer *sealer
+	// broken are the deals whose events contradict each other, and at which of the log's events it began. From there on
+	// unravel counts them.
+	broken map[ID]int64
+	digest hash.Hash // over the hash of each payload
 }
 
 // entry folds one message. Its error is ErrNewerSchema.
@@ -106,6 +103,8 @@ func (f *fold) entry(entry *dealregv1.LogEntry) error {
 	l.LastSequence = sequence
 	l.Events++
 	l.Bytes += int64(len(payload))
+	hash := sha256.Sum256(payload)
+	f.digest.Write(hash[:])
 
 	var event dealregv1.DealEvent
 	err := proto.Unmarshal(payload, &event)
@@ -123,11 +122,14 @@ func (f *fold) entry(entry *dealregv1.LogEntry) error {
 	if want := subject(id); entry.GetSubject() != want {
 		f.report(sequence, id, faulty(CheckSubject, want, quote(entry.GetSubject())))
 	}
-	last := f.deals[id]
-	for _, x := range checkChain(&event, last) {
-		f.report(sequence, id, x)
+	s, known := f.deals.of(id)
+	if !known {
+		s.seal = f.sealer.nothing()
 	}
-	for _, x := range checkDeal(&event, last.won) {
+	if f.sealer.claimed(&event) != s.seal {
+		f.breaks(id)
+	}
+	for _, x := range checkDeal(&event, s.won) {
 		f.report(sequence, id, x)
 	}
 	faults := f.checkAttributions(&event)
@@ -137,41 +139,45 @@ func (f *fold) entry(entry *dealregv1.LogEntry) error {
 	for _, x := range faults {
 		f.report(sequence, id, x)
 	}
-	f.count(id, &event, payload)
+	f.count(s, &event, hash)
 	return nil
 }
 
-// count takes back what the deal counted for before and adds what it counts for now.
-func (f *fold) count(id ID, event *dealregv1.DealEvent, payload []byte) {
-	last := f.deals[id]
-	next := before{revision: event.GetRevision(), hash: sha256.Sum256(payload), counts: remember(event)}
-	next.won = event.GetDeal().GetStatus() == dealregv1.Status_STATUS_WON
-	f.ledger.post(last.counted(), -1)
-	f.ledger.post(event, 1)
-	if last.won {
-		f.ledger.Won--
+// breaks notes that the event at hand does not follow from the deal's event before.
+func (f *fold) breaks(id ID) {
+	if _, before := f.broken[id]; !before {
+		f.broken[id] = f.ledger.Events
 	}
-	if next.won {
-		f.ledger.Won++
-	}
-	f.deals[id] = next
 }
 
-// skip passes over a payload that is no event. Its subject still tells whose chain it is in, so that the deal's next
-// event is not blamed for it; what the deal counted for stays.
+// count takes back what the deal counted for before, which is what the event says that it replaces, and adds what it
+// counts for now.
+func (f *fold) count(s *state, event *dealregv1.DealEvent, hash [sha256.Size]byte) {
+	if _, broken := f.broken[s.id]; !broken {
+		f.ledger.post(event.GetReplaces(), event.GetUnduplicatedReplaces(), -1)
+		f.ledger.post(event.GetAttributions(), event.GetUnduplicated(), 1)
+	}
+	if s.won {
+		f.ledger.Won--
+	}
+	s.won = event.GetDeal().GetStatus() == dealregv1.Status_STATUS_WON
+	if s.won {
+		f.ledger.Won++
+	}
+	s.seal = f.sealer.said(event, hash)
+}
+
+// skip passes over a payload that is no event. Its subject still tells in whose chain it is.
 func (f *fold) skip(entry *dealregv1.LogEntry, err error) {
 	found := "no schema or no deal id of 16 bytes"
 	if err != nil {
 		found = "bytes that are no event"
 	}
-	_, name, _ := strings.Cut(strings.TrimPrefix(entry.GetSubject(), "deals."), ".")
-	id, ok := parseID(name)
+	id, ok := dealOf(entry.GetSubject())
 	f.report(entry.GetSequence(), id, faulty(CheckPayload, "an event of a deal", found))
 	if ok {
-		last := f.deals[id]
-		last.revision++
-		last.hash = sha256.Sum256(entry.GetPayload())
-		f.deals[id] = last
+		f.deals.of(id)
+		f.breaks(id)
 	}
 }
 
@@ -188,6 +194,12 @@ func subject(id ID) string {
 	h := fnv.New32a()
 	_, _ = h.Write(id[:])
 	return fmt.Sprintf("deals.%d.%s", h.Sum32()%shards, id)
+}
+
+// dealOf is the deal whose events have the subject.
+func dealOf(subject string) (ID, bool) {
+	_, name, _ := strings.Cut(strings.TrimPrefix(subject, "deals."), ".")
+	return parseID(name)
 }
 
 // quote makes text of unknown origin safe and short enough for a line.

@@ -149,15 +149,15 @@ func (s *Sums) isZero() bool {
 	return s.Amount.Sign() == 0 && s.AttestedByParties.Sign() == 0 && s.Deals == 0 && s.Unconverted == 0
 }
 
-// post adds what the event's deal counts for, as the log states it, or takes it back when sign is -1.
-func (l *Ledger) post(event *dealregv1.DealEvent, sign int64) {
-	for _, m := range event.GetAttributions() {
+// post adds what a deal counts for, as the log states it, or takes it back when sign is -1.
+func (l *Ledger) post(attributions []*dealregv1.Attribution, unduplicated *dealregv1.Attribution, sign int64) {
+	for _, m := range attributions {
 		if id, ok := toID(m.GetAssociationId()); ok && !id.isAll() && l.associations[id] != nil {
 			l.associations[id].post(m, sign)
 		}
 	}
-	if m := event.GetUnduplicated(); m != nil {
-		l.all.post(m, sign)
+	if unduplicated != nil {
+		l.all.post(unduplicated, sign)
 	}
 }
 

@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -51,7 +50,7 @@ func Run(ctx context.Context, cfg Config) (exitCode int, err error) {
 		}
 		return report.ExitCode(), nil
 	}
-	ledger, err := fetch(ctx, client)
+	ledger, err := Fold(func() (io.ReadCloser, error) { return client.Log(ctx) })
 	if err != nil {
 		return CouldNotTell, err
 	}
@@ -63,13 +62,4 @@ func Run(ctx context.Context, cfg Config) (exitCode int, err error) {
 		}
 	}
 	return report.ExitCode(), compareErr
-}
-
-func fetch(ctx context.Context, client *Client) (*Ledger, error) {
-	log, err := client.Log(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the log: %w", err)
-	}
-	defer func() { _ = log.Close() }()
-	return Fold(log)
 }

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"math/big"
 	"net/http"
@@ -156,7 +157,7 @@ func (w *world) counts(association deal.ID, upTo uint64) warehouse.Sums {
 func (w *world) audited(upTo uint64, associations ...deal.ID) {
 	w.t.Helper()
 	log := w.send(w.operator, http.MethodGet, "/v1/log", nil)
-	ledger, err := audit.Fold(strings.NewReader(log.text))
+	ledger, err := audit.Fold(func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(log.text)), nil })
 	if err != nil || ledger.FindingCount > 0 || ledger.LastSequence != upTo {
 		w.t.Fatalf("audit up to %d: %v, %+v", upTo, err, ledger)
 	}
