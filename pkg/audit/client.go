@@ -32,9 +32,9 @@ type Client struct {
 	Patience time.Duration // how long to wait in all for each answer while the system says "not yet"; 0: two minutes
 }
 
-// Log opens the log from its first message to its last. The caller closes it.
-func (c *Client) Log(ctx context.Context) (io.ReadCloser, error) {
-	response, err := c.get(ctx, "/v1/log", url.Values{"from": {"1"}}, logType)
+// Log opens the log from a sequence to its last message. The caller closes it.
+func (c *Client) Log(ctx context.Context, from uint64) (io.ReadCloser, error) {
+	response, err := c.get(ctx, "/v1/log", url.Values{"from": {strconv.FormatUint(from, 10)}}, logType)
 	if err != nil {
 		return nil, err
 	}

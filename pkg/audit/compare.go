@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/dealreg/dealreg/pkg/money"
+	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
 )
 
 // Filter narrows down what is compared. The zero Filter compares everything.
@@ -27,7 +28,7 @@ type Filter struct {
 type Difference struct {
 	Association string // empty for all together
 	Year        int
-	By          By     // the way of cutting under which it was asked
+	By          By     // the way of cutting under which it was asked; empty for what is of no association and no year
 	What        string // such as "total amount", "previous_year deals", "pair amount"
 	Key         string // of the item: a chapter, two companies, a month; empty for a whole year
 	Expected    string // by the log
@@ -36,6 +37,9 @@ type Difference struct {
 
 // String is one line for a person.
 func (d Difference) String() string {
+	if d.By == "" {
+		return fmt.Sprintf("%s: the log says %s, the report %s", d.What, d.Expected, d.Found)
+	}
 	key := ""
 	if d.Key != "" {
 		key = " of " + d.Key
@@ -68,7 +72,7 @@ type Comparison struct {
 func Compare(ctx context.Context, client *Client, ledger *Ledger, filter Filter) (Comparison, error) {
 	c := comparison{client: client, ledger: ledger}
 	if ledger.LastSequence == 0 {
-		return c.Comparison, nil
+		return c.Comparison, c.compareEnd(ctx)
 	}
 	ids, err := c.associations(ctx, filter)
 	if err != nil {
@@ -93,7 +97,7 @@ func Compare(ctx context.Context, client *Client, ledger *Ledger, filter Filter)
 			}
 		}
 	}
-	return c.Comparison, nil
+	return c.Comparison, c.compareEnd(ctx)
 }
 
 type comparison struct {
@@ -253,6 +257,36 @@ func (c *comparison) compare(ctx context.Context, id ID, year int, by By) error 
 	d.whole("previous_year", previous, found.PreviousYear)
 	if by != ByTotal {
 		d.items(c.ledger.Items(id, year, by), found.Items)
+	}
+	return nil
+}
+
+// compareEnd makes sure that the log has not lost its end: the last event that the reports hold must be in the log, which
+// may have grown since it was folded.
+func (c *comparison) compareEnd(ctx context.Context) error {
+	year := cmp.Or(c.ledger.lastYear, 2000) // any
+	var held volume
+	if err := c.client.json(ctx, "/v1/volume", url.Values{"year": {strconv.Itoa(year)}, "by": {string(ByTotal)}}, &held); err != nil {
+		return err
+	}
+	last := c.ledger.LastSequence
+	if held.AsOfSequence > last {
+		log, err := c.client.Log(ctx, held.AsOfSequence)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = log.Close() }()
+		err = eachEntry(log, func(entry *dealregv1.LogEntry) error {
+			last = entry.GetSequence()
+			return errEnough
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if last < held.AsOfSequence {
+		d := differ{comparison: c}
+		d.differs("last event", "", strconv.FormatUint(last, 10), strconv.FormatUint(held.AsOfSequence, 10))
 	}
 	return nil
 }

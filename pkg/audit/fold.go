@@ -112,6 +112,7 @@ func (f *fold) entry(entry *dealregv1.LogEntry) error {
 		return ErrNewerSchema
 	}
 	id, ok := toID(event.GetDealId())
+	l.lastDeal = id
 	if err != nil || !ok || event.GetSchema() == 0 {
 		f.skip(entry, err)
 		return nil

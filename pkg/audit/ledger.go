@@ -55,6 +55,7 @@ type Ledger struct {
 	Findings     []Finding // the first 100
 	FindingCount int64     // all
 
+	lastDeal     ID  // of the last event; zero when it names none
 	lastYear     int // calendar year in which the last event happened
 	associations map[ID]*association
 	all          *association
@@ -76,6 +77,15 @@ type association struct {
 
 func newAssociation(currency string) *association {
 	return &association{currency: currency, earliest: 1, latest: 12, figures: map[figureKey]*Sums{}}
+}
+
+// empty is a ledger of the same associations before the first event.
+func (l *Ledger) empty() *Ledger {
+	e := &Ledger{associations: map[ID]*association{}, all: newAssociation(allCurrency)}
+	for id, a := range l.associations {
+		e.associations[id] = newAssociation(a.currency)
+	}
+	return e
 }
 
 // of is nil for an association that the log does not show.

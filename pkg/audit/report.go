@@ -14,6 +14,7 @@ const maxPrinted = 20
 type Report struct {
 	Ledger     *Ledger
 	Comparison Comparison
+	Beginning  *Beginning    // where the reports begin to differ; nil when they do not, or when the log has findings
 	Err        error         // why not everything was compared; nil when it was
 	Duration   time.Duration // by the caller's clock; 0 when there was none
 }
@@ -54,6 +55,9 @@ func (r Report) Print(w io.Writer) error {
 		b.WriteString("could not tell\n")
 	default:
 		fmt.Fprintf(&b, "different: %d findings in the log, %d figures in the reports\n", l.FindingCount, c.DifferenceCount)
+		if r.Beginning != nil {
+			fmt.Fprintln(&b, r.Beginning)
+		}
 		printFirst(&b, l.Findings, l.FindingCount)
 		printFirst(&b, c.Differences, c.DifferenceCount)
 	}

@@ -50,16 +50,21 @@ func Run(ctx context.Context, cfg Config) (exitCode int, err error) {
 		}
 		return report.ExitCode(), nil
 	}
-	ledger, err := Fold(func() (io.ReadCloser, error) { return client.Log(ctx) })
+	open := func() (io.ReadCloser, error) { return client.Log(ctx, 1) }
+	ledger, err := Fold(open)
 	if err != nil {
 		return CouldNotTell, err
 	}
-	comparison, compareErr := Compare(ctx, client, ledger, Filter{Association: cfg.Association, Year: cfg.Year})
-	report := Report{Ledger: ledger, Comparison: comparison, Err: compareErr, Duration: now().Sub(start)}
+	report := Report{Ledger: ledger}
+	report.Comparison, report.Err = Compare(ctx, client, ledger, Filter{Association: cfg.Association, Year: cfg.Year})
+	if report.Err == nil && ledger.FindingCount == 0 { // else the first finding is where it begins
+		report.Beginning, report.Err = Locate(ctx, client, open, ledger, report.Comparison)
+	}
+	report.Duration = now().Sub(start)
 	if cfg.Out != nil {
 		if err := report.Print(cfg.Out); err != nil {
-			return CouldNotTell, errors.Join(compareErr, err)
+			return CouldNotTell, errors.Join(report.Err, err)
 		}
 	}
-	return report.ExitCode(), compareErr
+	return report.ExitCode(), report.Err
 }

@@ -133,7 +133,7 @@ func auditStatement(ctx context.Context, client *Client, association, name strin
 	if err := a.read(ctx, parts[1], release); err != nil {
 		return StatementReport{}, err
 	}
-	log, err := client.Log(ctx)
+	log, err := client.Log(ctx, 1)
 	if err != nil {
 		return StatementReport{}, fmt.Errorf("read the log: %w", err)
 	}
