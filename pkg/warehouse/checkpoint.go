@@ -46,6 +46,15 @@ type Prefix struct {
 	Sequences   uint64 // how many different sequences are stored
 	Quarantined uint64 // how many of them could not be read: the sums lack them
 	At          time.Time
+
+	rows rowsMark
+}
+
+// rowsMark changes when rows of a prefix are repaired and when a rebuild takes their place. Nothing marks rows of which
+// none is rolled up.
+type rowsMark struct {
+	rolled   string // names the roll-ups that stand for the first rows
+	versions uint64 // the sum of the versions of the other rows
 }
 
 // Whole tells whether no sequence is missing between the first one of the log and the last one of the prefix.
@@ -57,10 +66,12 @@ func (p Prefix) Whole() bool {
 // counted again.
 func (w *Warehouse) Prefix(ctx context.Context, upTo uint64) (p Prefix, err error) {
 	err = w.fold(ctx, upTo, func(c chosen) error {
-		p, _, err = w.count(ctx, c.last(), upTo)
+		var versions uint64
+		p, versions, err = w.count(ctx, c.last(), upTo)
 		if err != nil || len(c) == 0 {
 			return err
 		}
+		p.rows = rowsMark{rolled: c.String(), versions: versions}
 		if p.Sequences == 0 {
 			p.Last, p.At = c.last(), c[len(c)-1].at
 		}

@@ -77,8 +77,8 @@ func (c chosen) last() uint64 {
 	return c[len(c)-1].last()
 }
 
-// parameters names the roll-ups in a query, and what it reads behind them.
-func (c chosen) parameters(upTo uint64) []any {
+// String names them as a literal of ClickHouse's type Array(Tuple(UInt64, UInt64, UInt64)). Others have another one.
+func (c chosen) String() string {
 	var text strings.Builder
 	for i, r := range c {
 		if i > 0 {
@@ -86,9 +86,12 @@ func (c chosen) parameters(upTo uint64) []any {
 		}
 		fmt.Fprintf(&text, "(%d,%d,%d)", r.size, r.first, r.roll)
 	}
-	return []any{
-		clickhouse.Named("chosen", "["+text.String()+"]"), clickhouse.Named("after", c.last()), clickhouse.Named("up_to", upTo),
-	}
+	return "[" + text.String() + "]"
+}
+
+// parameters names the roll-ups in a query, and what it reads behind them.
+func (c chosen) parameters(upTo uint64) []any {
+	return []any{clickhouse.Named("chosen", c.String()), clickhouse.Named("after", c.last()), clickhouse.Named("up_to", upTo)}
 }
 
 // still tells whether each of them is among those that are stored.

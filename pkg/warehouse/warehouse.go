@@ -43,6 +43,7 @@ type Warehouse struct {
 	seen        atomic.Pointer[[]rollup] // what was rolled up at the last look
 	latest      shared[Prefix]
 	known       memory
+	answers     answers
 
 	inserters chan *ch.Client // holds the connection of the last insert while it has nothing to do
 }

@@ -248,8 +248,7 @@ func (b *reportsBench) report(ctx context.Context, q warehouse.VolumeQuery) erro
 	if err != nil {
 		return err
 	}
-	q.UpTo = prefix.Last
-	v, err := b.house.Volume(ctx, q)
+	v, err := b.house.VolumeOf(ctx, prefix, q)
 	if err == nil && v.Total.Deals == 0 {
 		err = fmt.Errorf("nothing in %d", q.Year)
 	}

@@ -152,12 +152,12 @@ func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*huma
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	asOf, err := s.asOf(ctx, in.AsOfSequence)
+	prefix, err := s.prefix(ctx, in.AsOfSequence)
 	if err != nil {
 		return nil, err
 	}
-	q := warehouse.VolumeQuery{Association: in.ID, Year: in.Year, By: in.By, UpTo: asOf.AsOfSequence, Limit: in.Limit, Company: in.Company}
-	v, err := s.cfg.Warehouse.Volume(ctx, q)
+	q := warehouse.VolumeQuery{Association: in.ID, Year: in.Year, By: in.By, Limit: in.Limit, Company: in.Company}
+	v, err := s.cfg.Warehouse.VolumeOf(ctx, prefix, q)
 	if err != nil {
 		return nil, unanswered(err)
 	}
@@ -170,7 +170,7 @@ func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*huma
 	}
 	report := VolumeReport{
 		AssociationID: in.ID, Year: in.Year, Currency: currency,
-		Figures: s.figures(q, v, asOf, currency, time.Month(association.YearStartsIn)), Companies: v.Companies,
+		Figures: s.figures(q, v, asOf(prefix), currency, time.Month(association.YearStartsIn)), Companies: v.Companies,
 	}
 	if v.Rest != nil {
 		report.Rest = &Rest{Items: v.Rest.Items, Sums: showSums(v.Rest.Sums, currency)}
@@ -204,18 +204,18 @@ func (s *Service) volume(ctx context.Context, in *togetherInput) (*struct{ Body 
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	asOf, err := s.asOf(ctx, in.AsOfSequence)
+	prefix, err := s.prefix(ctx, in.AsOfSequence)
 	if err != nil {
 		return nil, err
 	}
-	q := warehouse.VolumeQuery{Year: in.Year, By: in.By, UpTo: asOf.AsOfSequence}
-	v, err := s.cfg.Warehouse.Volume(ctx, q)
+	q := warehouse.VolumeQuery{Year: in.Year, By: in.By}
+	v, err := s.cfg.Warehouse.VolumeOf(ctx, prefix, q)
 	if err != nil {
 		return nil, unanswered(err)
 	}
 	return &struct{ Body TogetherReport }{TogetherReport{
 		Scope: "all associations, unduplicated", Year: in.Year, Currency: money.EUR,
-		Figures: s.figures(q, v, asOf, money.EUR, time.January),
+		Figures: s.figures(q, v, asOf(prefix), money.EUR, time.January),
 	}}, nil
 }
 
@@ -233,19 +233,19 @@ func (s *Service) companyVolume(ctx context.Context, in *Period) (*struct{ Body 
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	asOf, err := s.asOf(ctx, in.AsOfSequence)
+	prefix, err := s.prefix(ctx, in.AsOfSequence)
 	if err != nil {
 		return nil, err
 	}
-	totals, err := s.cfg.Warehouse.CompanyTotals(ctx, in.ID, in.Year, asOf.AsOfSequence)
+	totals, err := s.cfg.Warehouse.CompanyTotals(ctx, in.ID, in.Year, prefix.Last)
 	if err != nil {
 		return nil, unanswered(err)
 	}
-	pairs, err := s.cfg.Warehouse.CompanyVolume(ctx, in.ID, in.Year, asOf.AsOfSequence)
+	pairs, err := s.cfg.Warehouse.CompanyVolume(ctx, in.ID, in.Year, prefix.Last)
 	if err != nil {
 		return nil, unanswered(err)
 	}
-	report := CompanyReport{CompanyID: in.ID, Year: in.Year, AsOf: asOf, Associations: []CompanyAssociation{}}
+	report := CompanyReport{CompanyID: in.ID, Year: in.Year, AsOf: asOf(prefix), Associations: []CompanyAssociation{}}
 	for _, total := range totals {
 		currency := money.Currency(total.Currency)
 		if !currency.Known() {
@@ -265,33 +265,37 @@ func (s *Service) companyVolume(ctx context.Context, in *Period) (*struct{ Body 
 	return &struct{ Body CompanyReport }{report}, nil
 }
 
-// asOf fixes the prefix of the log that a report includes, the longest when none is asked for, and makes sure that the
+// prefix fixes the prefix of the log that a report includes, the longest when none is asked for, and makes sure that the
 // warehouse holds all of it. The error is a Problem.
-func (s *Service) asOf(ctx context.Context, sequence uint64) (AsOf, error) {
+func (s *Service) prefix(ctx context.Context, sequence uint64) (warehouse.Prefix, error) {
 	prefix, err := s.cfg.Warehouse.Latest(ctx)
 	if err != nil {
-		return AsOf{}, unanswered(err)
+		return warehouse.Prefix{}, unanswered(err)
 	}
 	if sequence > prefix.Last {
-		return AsOf{}, httpapi.Unavailable(fmt.Sprintf("the reports hold the log up to sequence %d so far", prefix.Last), nil)
+		return warehouse.Prefix{}, httpapi.Unavailable(fmt.Sprintf("the reports hold the log up to sequence %d so far", prefix.Last), nil)
 	}
 	if sequence == 0 {
 		sequence = prefix.Last
 	}
 	if sequence < prefix.Last {
 		if prefix, err = s.cfg.Warehouse.Prefix(ctx, sequence); err != nil {
-			return AsOf{}, unanswered(err)
+			return warehouse.Prefix{}, unanswered(err)
 		}
 	}
 	if !prefix.Whole() || prefix.Last != sequence {
-		return AsOf{}, httpapi.Unavailable("the reports lack events of the log and an operator has to rebuild them",
+		return warehouse.Prefix{}, httpapi.Unavailable("the reports lack events of the log and an operator has to rebuild them",
 			fmt.Errorf("%d sequences from %d to %d are stored of the first %d", prefix.Sequences, prefix.First, prefix.Last, sequence))
 	}
-	result := AsOf{AsOfSequence: sequence, QuarantinedEvents: prefix.Quarantined}
-	if sequence > 0 {
+	return prefix, nil
+}
+
+func asOf(prefix warehouse.Prefix) AsOf {
+	result := AsOf{AsOfSequence: prefix.Last, QuarantinedEvents: prefix.Quarantined}
+	if prefix.Last > 0 {
 		result.AsOf = prefix.At
 	}
-	return result, nil
+	return result
 }
 
 // unanswered makes a Problem of an error of the warehouse or the records.

@@ -59,37 +59,37 @@ func (s *Service) tryPublish(ctx context.Context, a roster.Association, year int
 	if err != nil || w.not {
 		return nil, err
 	}
-	asOf, err := s.asOf(ctx, 0)
+	prefix, err := s.prefix(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
-	if n := len(before); n > 0 && before[n-1].AsOfSequence > asOf.AsOfSequence {
-		return nil, fmt.Errorf("the reports hold the log up to sequence %d and release %s up to %d", asOf.AsOfSequence, before[n-1].ID(), before[n-1].AsOfSequence)
+	if n := len(before); n > 0 && before[n-1].AsOfSequence > prefix.Last {
+		return nil, fmt.Errorf("the reports hold the log up to sequence %d and release %s up to %d", prefix.Last, before[n-1].ID(), before[n-1].AsOfSequence)
 	}
 	of := warehouse.AssociationYear{Association: a.ID, Year: year}
-	own, err := s.year(ctx, a, year, asOf.AsOfSequence, before)
+	own, err := s.year(ctx, a, year, prefix.Last, before)
 	if err != nil {
 		return nil, err
 	}
 	if w.ifDeals && len(own.Deals) == 0 && len(before) == 0 {
 		return nil, nil
 	}
-	others, err := s.others(ctx, of, asOf.AsOfSequence)
+	others, err := s.others(ctx, of, prefix.Last)
 	if err != nil {
 		return nil, err
 	}
 	closing := w.cause == stream.Close || w.cause == stream.Restated
-	next := disclosure.Next(own, asOf.AsOfSequence, closing, others)
+	next := disclosure.Next(own, prefix.Last, closing, others)
 
 	now := s.cfg.Now()
 	r := release{
 		Statement: stream.Statement{
-			Association: a.ID, Year: year, Release: len(before) + 1, PublishedAt: now.UTC(), AsOfSequence: asOf.AsOfSequence, Cause: w.cause,
+			Association: a.ID, Year: year, Release: len(before) + 1, PublishedAt: now.UTC(), AsOfSequence: prefix.Last, Cause: w.cause,
 		},
-		Closed: closing, Reason: w.reason, Currency: a.ReportingCurrency, AsOf: asOf.AsOf, Quarantined: asOf.QuarantinedEvents,
+		Closed: closing, Reason: w.reason, Currency: a.ReportingCurrency, AsOf: asOf(prefix).AsOf, Quarantined: prefix.Quarantined,
 		Members: s.members(a, own, next, now), Total: showCell(next.Published.Total(), a.ReportingCurrency), Request: w.request,
 	}
-	if r.LogHash, err = s.logHash.of(ctx, asOf.AsOfSequence); err != nil {
+	if r.LogHash, err = s.logHash.of(ctx, prefix.Last); err != nil {
 		return nil, err
 	}
 	previous, err := s.shelf.on(ctx, stream.StatementSubject(a.ID, year-1))

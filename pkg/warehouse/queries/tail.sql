@@ -1,20 +1,31 @@
 -- The same as in rolled.sql of the events behind the roll-ups. Most events post nothing, so rows without entries are left
--- out before the arrays are opened.
+-- out before the arrays are opened. The arrays are named one by one: opening `entry` as a whole takes a quarter longer.
 SELECT
-    toInt8(e.kind) AS view,
-    e.year AS year,
-    if(e.kind = 'association', toInt32(e.month), 0) AS month,
-    e.a AS a,
-    e.b AS b,
-    e.currency AS currency,
-    sum(toInt128(e.amount)) AS amount,
-    sumIf(toInt128(e.amount), e.by_parties = 1) AS attested_by_parties,
-    sum(toInt64(e.deals)) AS deals,
-    sum(toInt64(e.unconverted)) AS unconverted
+    toInt8(view_kind) AS view,
+    entry_year AS year,
+    if(view_kind = 'association', toInt32(won_month), 0) AS month,
+    company_a AS a,
+    company_b AS b,
+    entry_currency AS currency,
+    sum(toInt128(minor)) AS amount,
+    sumIf(toInt128(minor), parties = 1) AS attested_by_parties,
+    sum(toInt64(counted)) AS deals,
+    sum(toInt64(waiting)) AS unconverted
 FROM deal_events FINAL
-ARRAY JOIN entry AS e
+ARRAY JOIN
+    entry.kind AS view_kind,
+    entry.association_id AS association,
+    entry.year AS entry_year,
+    entry.month AS won_month,
+    entry.a AS company_a,
+    entry.b AS company_b,
+    entry.currency AS entry_currency,
+    entry.amount AS minor,
+    entry.by_parties AS parties,
+    entry.deals AS counted,
+    entry.unconverted AS waiting
 WHERE seq > {after:UInt64} AND seq <= {up_to:UInt64}
   AND notEmpty(entry.kind)
-  AND e.association_id = {association:UUID}
-  AND (e.kind = 'association' AND e.year IN ({year:Int32}, {year:Int32} - 1) OR e.kind = {kind:String} AND e.year = {year:Int32})
+  AND association = {association:UUID}
+  AND (view_kind = 'association' AND entry_year IN ({year:Int32}, {year:Int32} - 1) OR view_kind = {kind:String} AND entry_year = {year:Int32})
 GROUP BY view, year, month, a, b, currency
