@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"runtime"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -45,10 +48,19 @@ func (c *benchAggregate) Run(ctx context.Context, log *zap.Logger) (err error) {
 	b.last = filled.Events
 	fill := float64(filled.Events) / time.Since(start).Seconds()
 	var pull, insert, aggregate speed
+	steady := 1.0
 	for round := range benchRounds {
-		if err := errors.Join(b.pull(ctx, &pull), b.insert(ctx, round, &insert), b.aggregate(ctx, round, &aggregate)); err != nil {
+		var course []speed
+		if err := errors.Join(b.pull(ctx, &pull), b.insert(ctx, round, &insert), b.aggregate(ctx, round, &course)); err != nil {
 			return err
 		}
+		aggregated := course[len(course)-1]
+		aggregate.add(aggregated.events, aggregated.took)
+		steady = min(steady, slowestTenth(course))
+	}
+	peak, err := peakMemory()
+	if err != nil {
+		return err
 	}
 	return benchResult{
 		Bench: "aggregate", Figure: aggregate.perSecond(), Unit: "events/s",
@@ -56,6 +68,7 @@ func (c *benchAggregate) Run(ctx context.Context, log *zap.Logger) (err error) {
 		Also: map[string]float64{
 			"pull_events_per_second": pull.perSecond(), "insert_events_per_second": insert.perSecond(), "fill_events_per_second": fill,
 			"events": float64(filled.Events), "bytes_per_event": float64(filled.Bytes) / float64(filled.Events),
+			"slowest_tenth_times_first_tenth": steady, "peak_megabytes_with_the_broker": peak,
 		},
 	}.print()
 }
@@ -73,6 +86,38 @@ func (s *speed) add(events uint64, took time.Duration) {
 	s.events, s.took = s.events+events, s.took+took
 }
 func (s *speed) perSecond() float64 { return float64(s.events) / s.took.Seconds() }
+
+// slowestTenth gives the rate of the slowest tenth of the events against that of the first tenth, of what was reached in
+// the course of time.
+func slowestTenth(course []speed) float64 {
+	var ends [11]time.Duration
+	tenth := course[len(course)-1].events / 10
+	for _, at := range slices.Backward(course) {
+		for i := 1; i < len(ends); i++ {
+			if at.events >= uint64(i)*tenth { // #nosec G115 -- 1 to 10
+				ends[i] = at.took
+			}
+		}
+	}
+	slowest := ends[1]
+	for i := 2; i < len(ends); i++ {
+		slowest = max(slowest, ends[i]-ends[i-1])
+	}
+	return ends[1].Seconds() / slowest.Seconds()
+}
+
+// peakMemory gives the megabytes that this process has had in memory at most: the broker's too, not ClickHouse's.
+func peakMemory() (float64, error) {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0, fmt.Errorf("ask for the memory: %w", err)
+	}
+	kilobytes := float64(usage.Maxrss)
+	if runtime.GOOS == "darwin" { // counts bytes
+		kilobytes /= 1024
+	}
+	return kilobytes / 1024, nil
+}
 
 // aggregateBench is one log and one engine.
 type aggregateBench struct {
@@ -192,8 +237,9 @@ func (b *aggregateBench) insert(ctx context.Context, round int, speed *speed) er
 	return err
 }
 
-// aggregate measures the aggregator, from when it has checked the log to the log's end or the last insert in time.
-func (b *aggregateBench) aggregate(ctx context.Context, round int, speed *speed) error {
+// aggregate measures the aggregator, from when it has checked the log to the log's end or the last insert in time, and
+// gives what it had reached when.
+func (b *aggregateBench) aggregate(ctx context.Context, round int, course *[]speed) error {
 	house, err := b.database(ctx, fmt.Sprintf("aggregated_%d", round))
 	if err != nil {
 		return err
@@ -214,13 +260,12 @@ func (b *aggregateBench) aggregate(ctx context.Context, round int, speed *speed)
 	enough, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
 	var stored uint64
-	var took time.Duration
 	for stored < b.last && err == nil {
 		if err = s.WaitFor(enough, stored+1); err == nil || stored == 0 { // a first one that is late counts too
-			stored, took = s.Checkpoint(), time.Since(start)
+			stored = s.Checkpoint()
+			*course = append(*course, speed{stored, time.Since(start)})
 		}
 	}
-	speed.add(stored, took)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = nil
 	}

@@ -27,6 +27,9 @@ func TestBenchAggregate_ComparesWithPullAndInsertOfTheSameEvents(t *testing.T) {
 	t.Parallel()
 	got := benched(t, "aggregate", "--deals", "500", "--seconds", "10")
 	limit := 1 / (1/got.Also["pull_events_per_second"] + 1/got.Also["insert_events_per_second"])
+	if steady := got.Also["slowest_tenth_times_first_tenth"]; steady <= 0 || steady > 1 || got.Also["peak_megabytes_with_the_broker"] < 20 {
+		t.Errorf("got %+v", got)
+	}
 	if math.Abs(got.Limit-limit) > limit/1e6 || got.Also["events"] < 500 || got.Also["bytes_per_event"] < 100 {
 		t.Errorf("got %+v", got)
 	}
