@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -197,27 +198,71 @@ func (l *Log) publishBatch(ctx context.Context, messages []*nats.Msg) (last uint
 	return ack.Sequence, nil
 }
 
-// Last reads the deal's latest event from the stream's leader: what a decision rests on. ErrNoDeal when there is none.
+// Last reads the deal's latest event from the stream's leader: what a decision rests on. Errors are ErrNoDeal when there
+// is none, and ErrUnknown.
 func (l *Log) Last(ctx context.Context, id deal.ID) (Stored, error) {
-	return l.get(ctx, getRequest{LastFor: Subject(id)})
+	return l.getOf(ctx, id, getRequest{LastFor: Subject(id)})
 }
 
-// First reads the deal's first event from the stream's leader. ErrNoDeal when there is none.
-func (l *Log) First(ctx context.Context, id deal.ID) (Stored, error) { return l.next(ctx, id, 1) }
+// First reads the deal's first event from the stream's leader. Errors are as for Last.
+func (l *Log) First(ctx context.Context, id deal.ID) (Stored, error) {
+	return l.getOf(ctx, id, getRequest{Sequence: 1, NextFor: Subject(id)})
+}
 
-// History reads all events of the deal from the stream's leader, the first one first. ErrNoDeal when there is none.
+// History reads all events of the deal up to its latest from the stream's leader, the first one first. Errors are as for
+// Last; a history that lacks an event is an error.
 func (l *Log) History(ctx context.Context, id deal.ID) ([]Stored, error) {
+	last, err := l.Last(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	var events []Stored
-	for at := uint64(1); ; at = events[len(events)-1].Sequence + 1 {
-		s, err := l.next(ctx, id, at)
-		if errors.Is(err, ErrNoDeal) && len(events) > 0 {
-			return events, nil
+	var hash []byte
+	for at := uint64(1); ; {
+		s := last
+		if uint64(len(events))+1 < last.Deal.Revision {
+			if s, err = l.next(ctx, id, at); err != nil && !errors.Is(err, ErrNoDeal) {
+				return nil, err
+			}
 		}
-		if err != nil {
-			return nil, err
+		if err != nil || s.Deal.Revision != uint64(len(events))+1 || !bytes.Equal(s.PreviousHash, hash) {
+			return nil, &DamagedError{Deal: id, Revision: uint64(len(events)) + 1}
 		}
 		events = append(events, s)
+		if s.Sequence >= last.Sequence {
+			return events, nil
+		}
+		at, hash = s.Sequence+1, s.Hash()
 	}
+}
+
+// getOf reads one event of the deal. The server says of an event that it cannot read that there is none, but its index
+// still has the deal: then the error is a DamagedError.
+func (l *Log) getOf(ctx context.Context, id deal.ID, request getRequest) (Stored, error) {
+	s, err := l.get(ctx, request)
+	if !errors.Is(err, ErrNoDeal) {
+		return s, err
+	}
+	if has, infoErr := l.has(ctx, id); infoErr != nil || !has {
+		return Stored{}, cmp.Or(infoErr, err)
+	}
+	if s, err = l.get(ctx, request); errors.Is(err, ErrNoDeal) { // not one that came in between
+		return Stored{}, &DamagedError{Deal: id}
+	}
+	return s, err
+}
+
+// has asks the stream's index for the deal.
+func (l *Log) has(ctx context.Context, id deal.ID) (bool, error) {
+	s, err := l.js.Stream(ctx, DealsStream)
+	if err != nil {
+		return false, fmt.Errorf("%w: find the log: %w", ErrUnknown, err)
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(Subject(id)))
+	if err != nil {
+		return false, fmt.Errorf("%w: look the deal up: %w", ErrUnknown, err)
+	}
+	return info.State.Subjects[Subject(id)] > 0, nil
 }
 
 func (l *Log) next(ctx context.Context, id deal.ID, from uint64) (Stored, error) {
@@ -281,7 +326,7 @@ func askLeader(ctx context.Context, nc *nats.Conn, stream string, request getReq
 		if response.Error.ErrorCode == codeNoMessage {
 			return 0, nil, ErrNoRecord
 		}
-		return 0, nil, response.Error
+		return 0, nil, fmt.Errorf("%w: %w", ErrUnknown, response.Error)
 	}
 	return response.Message.Sequence, response.Message.Data, nil
 }

@@ -75,7 +75,7 @@ func topology(replicas int) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{deals, records}
 }
 
-// Ensure creates the streams and the bucket that are missing. It leaves what exists as it is.
+// Ensure creates the streams and the buckets that are missing. It leaves what exists as it is.
 func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) error {
 	for _, cfg := range topology(replicas) {
 		_, err := js.CreateStream(ctx, cfg)
@@ -89,5 +89,5 @@ func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) error {
 	if err != nil && !errors.Is(err, jetstream.ErrBucketExists) && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return fmt.Errorf("create bucket %s: %w", UploadsBucket, err)
 	}
-	return nil
+	return ensureEnds(ctx, js, replicas)
 }

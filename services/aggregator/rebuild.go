@@ -301,6 +301,9 @@ func (r *rebuilder) exchange(ctx context.Context, plan warehouse.Rebuild, carrie
 			if err := carrier.settle(ctx); err != nil {
 				return err
 			}
+			if err := r.live.log.Accept(ctx); err != nil {
+				return err
+			}
 			return r.live.cfg.Warehouse.Exchange(ctx, plan)
 		}()
 	}

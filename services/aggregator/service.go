@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 )
 
@@ -27,7 +27,7 @@ const (
 // Service is the aggregator. One Run at a time; the other methods may be called at any time.
 type Service struct {
 	cfg      Config
-	js       jetstream.JetStream
+	log      *stream.Log
 	metrics  metrics
 	verified chan struct{}
 	rolled   chan struct{} // closed when it was tried to roll up what was closed at the start, or halted before
@@ -76,12 +76,12 @@ func newCarrier(cfg Config) (*Service, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(cfg.NATS)
+	log, err := stream.NewLog(cfg.NATS)
 	if err != nil {
-		return nil, fmt.Errorf("open JetStream: %w", err)
+		return nil, fmt.Errorf("aggregator: %w", err)
 	}
 	s := &Service{
-		cfg: cfg, js: js, verified: make(chan struct{}), rolled: make(chan struct{}), moved: make(chan struct{}), between: make(chan func(context.Context)),
+		cfg: cfg, log: log, verified: make(chan struct{}), rolled: make(chan struct{}), moved: make(chan struct{}), between: make(chan func(context.Context)),
 	}
 	s.metrics = metrics{
 		checkpoint: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -331,19 +331,19 @@ func (s *Service) verify(ctx context.Context, checkpoint warehouse.Checkpoint) e
 		return nil
 	}
 	if checkpoint.Sequence > last {
-		return &TruncatedError{Checkpoint: checkpoint.Sequence, Last: last}
+		return &stream.TruncatedError{Known: checkpoint.Sequence, Last: last}
 	}
-	hash, err := s.hashAt(ctx, checkpoint.Sequence)
+	hash, err := s.log.HashAt(ctx, checkpoint.Sequence)
 	if err != nil {
 		return err
 	}
 	if hash != checkpoint.PayloadHash {
-		return &ChangedError{Sequence: checkpoint.Sequence}
+		return &stream.ChangedError{Sequence: checkpoint.Sequence}
 	}
 	return nil
 }
 
-// open closes verified when no event of the log is missing. One that is missing behind the checkpoint it leaves to the
+// open closes verified when the log reaches as far as it was known to and lacks no event. One that is missing behind the checkpoint it leaves to the
 // reader, which stores what comes before it and then halts.
 func (s *Service) open(ctx context.Context, checkpoint uint64) error {
 	select {
@@ -351,8 +351,10 @@ func (s *Service) open(ctx context.Context, checkpoint uint64) error {
 		return nil
 	default:
 	}
-	err := s.inspect(ctx)
-	if gap, missing := errors.AsType[*GapError](err); missing && gap.Want > checkpoint {
+	err := s.log.Verify(ctx, func(events uint64) {
+		s.cfg.Health.Report("aggregator", fmt.Errorf("reads the log through, %d events, before anything may be written", events))
+	})
+	if gap, missing := errors.AsType[*stream.GapError](err); missing && gap.Want > checkpoint {
 		return nil
 	}
 	if err != nil {

@@ -334,7 +334,7 @@ func TestRun_HaltsAtAGapAndKeepsWhatCameBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, health, _ := b.run()
-	if gap := halted[*aggregator.GapError](b, s); *gap != (aggregator.GapError{Want: 7, Got: 8}) {
+	if gap := halted[*stream.GapError](b, s); *gap != (stream.GapError{Want: 7, Got: 8}) {
 		t.Errorf("got %+v", gap)
 	}
 	b.holds(6, 6, 0)
@@ -359,7 +359,7 @@ func TestRun_HaltsBeforeAnythingIsWrittenWhenAnEventIsMissingThatTheWarehouseHol
 			t.Fatal(err)
 		}
 		s, health, _ := b.run()
-		if gap := halted[*aggregator.GapError](b, s); *gap != (aggregator.GapError{Want: missing, Got: missing + 1}) {
+		if gap := halted[*stream.GapError](b, s); *gap != (stream.GapError{Want: missing, Got: missing + 1}) {
 			t.Errorf("got %+v", gap)
 		}
 		select {
@@ -398,7 +398,7 @@ func TestRun_HaltsWhenTheLogLostItsTail(t *testing.T) {
 	b.log()
 	b.publish(won(3)...)
 	s, _, _ = b.run()
-	if got := halted[*aggregator.TruncatedError](b, s); *got != (aggregator.TruncatedError{Checkpoint: 5, Last: 3}) {
+	if got := halted[*stream.TruncatedError](b, s); *got != (stream.TruncatedError{Known: 5, Last: 3}) {
 		t.Errorf("got %+v", got)
 	}
 	select {
@@ -418,7 +418,7 @@ func TestRun_HaltsWhenTheLogLosesItsTailMeanwhile(t *testing.T) {
 	b.dropLog()
 	b.log()
 	b.publish(won(3)...)
-	if got := halted[*aggregator.TruncatedError](b, s); got.Checkpoint != 5 {
+	if got := halted[*stream.TruncatedError](b, s); got.Known != 5 {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -437,7 +437,7 @@ func TestRun_HaltsWhenTheEventAtTheCheckpointChanged(t *testing.T) {
 	b.publish(won(1)...) // another event under the same sequence
 	b.publish(won(4)...)
 	s, _, _ = b.run()
-	if got := halted[*aggregator.ChangedError](b, s); got.Sequence != 5 {
+	if got := halted[*stream.ChangedError](b, s); got.Sequence != 5 {
 		t.Errorf("got %+v", got)
 	}
 	b.holds(5, 5, 0)

@@ -149,7 +149,7 @@ func (b *aggregateBench) read(ctx context.Context, fn func(seq uint64, at time.T
 		if over = err != nil || !more; over {
 			end(err)
 		}
-	}, jetstream.PullMaxBytes(aggregator.FetchAheadBytes), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { end(err) }))
+	}, jetstream.PullMaxBytes(stream.FetchAheadBytes), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { end(err) }))
 	if err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}

@@ -1,0 +1,225 @@
+package stream_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/embedded"
+	"github.com/dealreg/dealreg/pkg/stream"
+)
+
+// broken is a log whose broker stops, so that its files can be damaged, and starts again.
+type broken struct {
+	t      *testing.T
+	dir    string
+	broker *embedded.NATS
+	*stream.Log
+}
+
+func newBroken(t *testing.T) *broken {
+	t.Helper()
+	b := &broken{t: t, dir: t.TempDir()}
+	b.start()
+	return b
+}
+
+func (b *broken) start() {
+	b.t.Helper()
+	var err error
+	if b.broker, err = embedded.StartNATS(embedded.NATSConfig{Dir: b.dir}); err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(b.broker.Stop)
+	nc, err := b.broker.Connect()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(nc.Close)
+	b.Log = ensure(b.t, nc)
+}
+
+// files of the stream of deals, by their pattern.
+func (b *broken) files(pattern string) []string {
+	b.t.Helper()
+	files, err := filepath.Glob(filepath.Join(b.dir, "jetstream", "*", "streams", stream.DealsStream, "msgs", pattern))
+	if err != nil || len(files) == 0 {
+		b.t.Fatalf("no %s: %v", pattern, err)
+	}
+	return files
+}
+
+// flip changes one bit of the event on the disk. The broker does not run.
+func (b *broken) flip(payload []byte) {
+	b.t.Helper()
+	for _, path := range b.files("*.blk") {
+		block, err := os.ReadFile(path)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if at := bytes.Index(block, payload); at >= 0 {
+			block[at+len(payload)/2] ^= 1
+			if err := os.WriteFile(path, block, 0o600); err != nil {
+				b.t.Fatal(err)
+			}
+			return
+		}
+	}
+	b.t.Fatal("no block holds the event")
+}
+
+// forget removes the broker's index of the stream.
+func (b *broken) forget() {
+	b.t.Helper()
+	for _, path := range b.files("index.db") {
+		if err := os.Remove(path); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// cut restarts the broker with the event damaged and without the index: the log ends before it.
+func (b *broken) cut(payload []byte) {
+	b.t.Helper()
+	b.broker.Stop()
+	b.flip(payload)
+	b.forget()
+	b.start()
+}
+
+func is[E error](t *testing.T, err error, want E) {
+	t.Helper()
+	got, ok := errors.AsType[E](err)
+	if !ok || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("gives %v; want %v", err, want)
+	}
+}
+
+func TestVerify_RemembersTheEndThatTheLogLost(t *testing.T) {
+	t.Parallel()
+	b := newBroken(t)
+	for n := range uint32(20) {
+		add(t, b.Log, draft(t, n, "a", nil))
+	}
+	lost := draft(t, 20, "a", nil)
+	add(t, b.Log, lost)
+	for _, do := range []func(context.Context) error{b.Remember, func(ctx context.Context) error { return b.Verify(ctx, nil) }} {
+		if err := do(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.cut(lost.Payload)
+	is(t, b.Verify(t.Context(), nil), &stream.TruncatedError{Known: 21, Last: 20})
+	is(t, b.Remember(t.Context()), &stream.TruncatedError{Known: 21, Last: 20})
+	add(t, b.Log, draft(t, 30, "b", nil)) // the same sequence again
+	add(t, b.Log, draft(t, 31, "b", nil))
+	is(t, b.Verify(t.Context(), nil), &stream.ChangedError{Sequence: 21})
+	is(t, b.Remember(t.Context()), &stream.ChangedError{Sequence: 21})
+	for _, do := range []func(context.Context) error{b.Accept, b.Remember, func(ctx context.Context) error { return b.Verify(ctx, nil) }} {
+		if err := do(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestVerify_FindsAMissingEventWhereverItIs(t *testing.T) {
+	t.Parallel()
+	for _, missing := range []uint64{1, 7, 12} {
+		b := newBroken(t)
+		if err := b.Verify(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		var payloads [][]byte
+		for n := range uint32(12) {
+			d := draft(t, n, "a", nil)
+			payloads = append(payloads, d.Payload)
+			add(t, b.Log, d)
+		}
+		b.broker.Stop()
+		b.flip(payloads[missing-1])
+		b.start()
+		is(t, b.Verify(t.Context(), nil), &stream.GapError{Want: missing, Got: missing + 1})
+	}
+}
+
+func TestKeepEnd_RemembersOnceMoreWhenItStops(t *testing.T) {
+	t.Parallel()
+	b := newBroken(t)
+	open, told := make(chan struct{}), make(chan error, 1)
+	lost := draft(t, 2, "a", nil)
+	add(t, b.Log, draft(t, 1, "a", nil))
+	close(open)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { b.KeepEnd(ctx, open, func(err error) { told <- err }); close(ended) }()
+	if err := <-told; err != nil {
+		t.Fatal(err)
+	}
+	add(t, b.Log, lost)
+	cancel()
+	for running := true; running; {
+		select {
+		case err := <-told:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-ended:
+			running = false
+		}
+	}
+	b.cut(lost.Payload)
+	is(t, b.Verify(t.Context(), nil), &stream.TruncatedError{Known: 2, Last: 1})
+}
+
+func TestReads_NeverPassOverAnEventThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	id := exampleOf(1).Deal.ID
+	for damaged := range 4 {
+		b := newBroken(t)
+		var before *stream.Stored
+		var payloads [][]byte
+		for i := range 4 {
+			d := draft(t, 1, fmt.Sprint(i), before)
+			payloads = append(payloads, d.Payload)
+			add(t, b.Log, d)
+			before = last(t, b.Log, 1)
+			add(t, b.Log, draft(t, uint32(10+i), "other", nil)) // #nosec G115 -- up to 4
+		}
+		b.broker.Stop()
+		b.flip(payloads[damaged])
+		b.start()
+		history, err := b.History(t.Context(), id)
+		if !errors.Is(err, stream.ErrUnknown) {
+			t.Errorf("the history without event %d of 4 gives %d events and %v", damaged+1, len(history), err)
+		}
+		if _, err := b.History(t.Context(), exampleOf(10).Deal.ID); err != nil {
+			t.Errorf("the history of another deal gives %v", err)
+		}
+	}
+}
+
+func TestReads_TellADealThatCannotBeReadFromOneThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	b := newBroken(t)
+	only := draft(t, 1, "a", nil)
+	add(t, b.Log, only)
+	add(t, b.Log, draft(t, 2, "a", nil))
+	b.broker.Stop()
+	b.flip(only.Payload)
+	b.start()
+	for name, read := range map[string]func(context.Context, deal.ID) (stream.Stored, error){"Last": b.Last, "First": b.First} {
+		_, err := read(t.Context(), only.Event.Deal.ID)
+		is(t, err, &stream.DamagedError{Deal: only.Event.Deal.ID})
+		if !errors.Is(err, stream.ErrUnknown) {
+			t.Errorf("%s does not say that it does not know", name)
+		}
+		if _, err := read(t.Context(), exampleOf(3).Deal.ID); !errors.Is(err, stream.ErrNoDeal) {
+			t.Errorf("%s gives %v; want ErrNoDeal", name, err)
+		}
+	}
+}
