@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -153,6 +154,9 @@ func (c *committer) group(round []*waiter) (rest []*waiter) {
 	first := last - uint64(len(round)) + 1
 	for i, w := range round {
 		w.done <- outcome{first + uint64(i), err} // #nosec G115 -- an index
+		// Let it go on before the next one: all at once would stand before the broker's goroutines in every queue of the
+		// scheduler, and those who come back meanwhile make the next batch larger.
+		runtime.Gosched()
 	}
 	return rest
 }
