@@ -138,14 +138,20 @@ func (r *Roster) MembershipOn(company, association deal.ID, day calendar.Date) (
 	return r.members[association][company].On(day)
 }
 
-// MembershipsOn is the company's period in each association of which it was a member on a day.
-func (r *Roster) MembershipsOn(company deal.ID, day calendar.Date) map[deal.ID]Period {
+// MemberPeriod is a period in which a company was a member of the association.
+type MemberPeriod struct {
+	Association deal.ID
+	Period
+}
+
+// MembershipsOn is the company's period in each association of which it was a member on a day, in no order.
+func (r *Roster) MembershipsOn(company deal.ID, day calendar.Date) []MemberPeriod {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	found := map[deal.ID]Period{}
+	var found []MemberPeriod
 	for association, m := range r.membershipOf[company] {
 		if p, ok := m.On(day); ok {
-			found[association] = p
+			found = append(found, MemberPeriod{Association: association, Period: p})
 		}
 	}
 	return found

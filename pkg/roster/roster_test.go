@@ -103,7 +103,7 @@ func TestRoster_ShowsWhatWasWritten(t *testing.T) {
 		t.Errorf("period %v", p)
 	}
 	on := r.MembershipsOn(c.ID, end.AddDays(1))
-	if diff := cmp.Diff(map[deal.ID]roster.Period{a.ID: m.Periods[1]}, on); diff != "" {
+	if diff := cmp.Diff([]roster.MemberPeriod{{Association: a.ID, Period: m.Periods[1]}}, on); diff != "" {
 		t.Error(diff)
 	}
 	if _, ok := r.MembershipOn(c.ID, a.ID, calendar.New(2019, 12, 31)); ok {

@@ -218,8 +218,8 @@ func (s *Service) today(a deal.Actor) calendar.Date {
 	}
 	var today calendar.Date
 	utc := calendar.DateOf(now, now.UTC().Location())
-	for id := range s.cfg.Roster.MembershipsOn(a.Company, utc) {
-		if association, known := s.cfg.Roster.Association(id); known {
+	for _, m := range s.cfg.Roster.MembershipsOn(a.Company, utc) {
+		if association, known := s.cfg.Roster.Association(m.Association); known {
 			today = max(today, association.Today(now))
 		}
 	}
@@ -232,9 +232,12 @@ func (s *Service) today(a deal.Actor) calendar.Date {
 // problem turns what the log and the domain say into what a client is told. Errors that are problems already pass.
 func (s *Service) problem(id deal.ID, err error) error {
 	var illegal *deal.TransitionError
+	var damaged *stream.DamagedError
 	switch {
 	case errors.Is(err, stream.ErrNoDeal):
-		return httpapi.NotFound()
+		return s.notThere()
+	case errors.As(err, &damaged):
+		return httpapi.Unavailable("the log is damaged where this deal is, and its operator has to restore it", err)
 	case errors.As(err, &illegal):
 		return httpapi.Conflict(illegal.Error())
 	case errors.Is(err, stream.ErrUnknown), errors.Is(err, context.DeadlineExceeded):
@@ -242,6 +245,15 @@ func (s *Service) problem(id deal.ID, err error) error {
 			fmt.Errorf("deal %s: %w", id, err))
 	}
 	return httpapi.FromError(err)
+}
+
+// notThere answers for a deal that the log does not have, or of which the caller may not know. A registry that is not open
+// does not know what the log has: it may be one that lost events.
+func (s *Service) notThere() error {
+	if err := s.isOpen(); err != nil {
+		return err
+	}
+	return httpapi.NotFound()
 }
 
 // location is the address of a deal.

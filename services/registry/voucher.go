@@ -94,11 +94,11 @@ func unduplicated(r *roster.Roster, v stream.Event) *volume.Attribution {
 func chaptersOn(r *roster.Roster, parties []deal.Party, day calendar.Date) map[deal.ID]map[deal.ID]deal.ID {
 	result := map[deal.ID]map[deal.ID]deal.ID{}
 	for _, p := range parties {
-		for association, period := range r.MembershipsOn(p.Company, day) {
-			if result[association] == nil {
-				result[association] = map[deal.ID]deal.ID{}
+		for _, m := range r.MembershipsOn(p.Company, day) {
+			if result[m.Association] == nil {
+				result[m.Association] = map[deal.ID]deal.ID{}
 			}
-			result[association][p.Company] = period.ChapterID
+			result[m.Association][p.Company] = m.ChapterID
 		}
 	}
 	return result
@@ -108,27 +108,29 @@ func chaptersOn(r *roster.Roster, parties []deal.Party, day calendar.Date) map[d
 // belongs to. A deal belongs to the association that imported it, else to those in which at least two of its corporate
 // groups are members, else to those of the registering company; no other association learns of it.
 func audience(r *roster.Roster, e deal.Event, before *stream.Stored) stream.Audience {
-	companies, associations := map[deal.ID]bool{}, map[deal.ID]bool{}
+	var companies []deal.ID
+	associations := belongsTo(r, e.Deal, calendar.DateOf(e.At, time.UTC))
 	for _, s := range e.Deal.Standings {
-		companies[s.Company] = true
+		companies = append(companies, s.Company)
 	}
 	if before != nil {
 		for _, s := range before.Deal.Standings {
-			companies[s.Company] = true
+			companies = append(companies, s.Company)
 		}
 		for _, a := range before.Attributions {
-			associations[a.Association] = true
+			associations = append(associations, a.Association)
 		}
 	}
-	for _, id := range belongsTo(r, e.Deal, calendar.DateOf(e.At, time.UTC)) {
-		associations[id] = true
-	}
-	return stream.Audience{
-		Companies:    slices.SortedFunc(maps.Keys(companies), deal.ID.Compare),
-		Associations: slices.SortedFunc(maps.Keys(associations), deal.ID.Compare),
-	}
+	return stream.Audience{Companies: eachOnce(companies), Associations: eachOnce(associations)}
 }
 
+// eachOnce sorts ids in place and gives each once.
+func eachOnce(ids []deal.ID) []deal.ID {
+	slices.SortFunc(ids, deal.ID.Compare)
+	return slices.Compact(ids)
+}
+
+// belongsTo may name an association more than once.
 func belongsTo(r *roster.Roster, d deal.Deal, today calendar.Date) []deal.ID {
 	if !d.ImportedBy.IsZero() {
 		return []deal.ID{d.ImportedBy}
@@ -137,21 +139,18 @@ func belongsTo(r *roster.Roster, d deal.Deal, today calendar.Date) []deal.ID {
 	if d.WonOn != nil {
 		day = *d.WonOn
 	}
-	groups := map[deal.ID]deal.ID{}
-	for _, p := range d.Parties {
-		groups[p.Company] = p.Group
-	}
 	var shared, own []deal.ID
-	for association, members := range chaptersOn(r, d.Parties, day) {
-		seen := map[deal.ID]bool{}
-		for company := range members {
-			seen[groups[company]] = true
-		}
-		if len(seen) >= 2 {
-			shared = append(shared, association)
-		}
-		if _, member := members[d.RegisteredBy]; member {
-			own = append(own, association)
+	first := map[deal.ID]deal.ID{} // by association, the first of the groups that are in it
+	for _, p := range d.Parties {
+		for _, m := range r.MembershipsOn(p.Company, day) {
+			if group, known := first[m.Association]; !known {
+				first[m.Association] = p.Group
+			} else if group != p.Group {
+				shared = append(shared, m.Association)
+			}
+			if p.Company == d.RegisteredBy {
+				own = append(own, m.Association)
+			}
 		}
 	}
 	if len(shared) > 0 {
