@@ -236,18 +236,25 @@ func (s *Server) account(r *http.Request, route string, status int, took time.Du
 		method = "any" // the client may have made it up
 	}
 	s.latency.WithLabelValues(route, method, strconv.Itoa(status)).Observe(took.Seconds())
+	level, message := zap.DebugLevel, "request answered"
+	switch {
+	case note.cause != nil && status >= http.StatusInternalServerError:
+		level, message = zap.ErrorLevel, "request not answered"
+	case note.cause != nil:
+		level, message = zap.InfoLevel, "request refused"
+	}
+	line := s.cfg.Log.Check(level, message)
+	if line == nil {
+		return // nobody keeps it
+	}
 	fields := []zap.Field{zap.String("method", method), zap.String("route", route), zap.Int("status", status), zap.Duration("took", took)}
 	if !note.principal.KeyID.IsZero() {
 		fields = append(fields, zap.Stringer("key_id", note.principal.KeyID))
 	}
-	switch {
-	case note.cause != nil && status >= http.StatusInternalServerError:
-		s.cfg.Log.Error("request not answered", append(fields, zap.Error(note.cause))...)
-	case note.cause != nil:
-		s.cfg.Log.Info("request refused", append(fields, zap.Error(note.cause))...)
-	default:
-		s.cfg.Log.Debug("request answered", fields...)
+	if note.cause != nil {
+		fields = append(fields, zap.Error(note.cause))
 	}
+	line.Write(fields...)
 }
 
 // answer remembers the status that went out.

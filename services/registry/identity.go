@@ -27,6 +27,8 @@ func requestHash(move deal.Move, body any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hash the request: %w", err)
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s", move, text))
-	return sum[:], nil
+	hash := sha256.New()
+	hash.Write([]byte(move + "\n"))
+	hash.Write(text)
+	return hash.Sum(nil), nil
 }

@@ -42,12 +42,12 @@ type registered struct {
 }
 
 func answerRegistered(first stream.Stored, replayed bool) *registered {
-	m := answerMoved(answer{Stored: first, replayed: replayed})
 	r := &registered{
-		Status: http.StatusCreated, Location: location(first.Deal.ID), ETag: m.ETag, Replayed: m.Replayed, Sequence: m.Sequence, Body: m.Body,
+		Status: http.StatusCreated, Location: location(first.Deal.ID), ETag: httpapi.ETag(first.Deal.Revision), Sequence: first.Sequence,
+		Body: viewOf(first.Deal),
 	}
 	if replayed {
-		r.Status = http.StatusOK
+		r.Status, r.Replayed = http.StatusOK, "true"
 	}
 	return r
 }

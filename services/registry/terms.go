@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
@@ -29,7 +30,7 @@ func readTerms(r *roster.Roster, value httpapi.Amount, parties []PartyInput, won
 		named = named || p.Role == deal.Lead
 	}
 	for i, p := range parties {
-		at := fmt.Sprintf("/parties/%d", i)
+		at := "/parties/" + strconv.Itoa(i)
 		company, known := r.Company(p.CompanyID)
 		if !known {
 			faults.Add(at+"/company_id", "names no company: find it at /v1/companies?q=, or ask your registrar to add it")
