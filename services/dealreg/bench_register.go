@@ -215,10 +215,11 @@ func (b *registerBench) register(ctx context.Context, clients int, p *pace) erro
 	for range clients {
 		crowd.Go(func() {
 			var each []time.Duration
+			var answer benchAnswer
 			var err error
 			for err == nil && time.Since(start) < b.limit && begun.Add(1) <= int64(b.deals) {
 				var took time.Duration
-				if took, err = b.registry.register(ctx); err == nil {
+				if took, err = b.registry.register(ctx, &answer); err == nil {
 					each = append(each, took)
 				}
 			}
@@ -233,7 +234,7 @@ func (b *registerBench) register(ctx context.Context, clients int, p *pace) erro
 	return errors.Join(failed, ctx.Err())
 }
 
-// benchAnswer is a http.ResponseWriter that keeps the answer.
+// benchAnswer is a http.ResponseWriter that keeps one client's latest answer.
 type benchAnswer struct {
 	header http.Header
 	status int
@@ -245,7 +246,7 @@ func (a *benchAnswer) WriteHeader(status int)      { a.status = status }
 func (a *benchAnswer) Write(p []byte) (int, error) { return a.body.Write(p) }
 
 // register sends one new deal and gives the time until the answer that it is on the disk.
-func (r *benchRegistry) register(ctx context.Context) (time.Duration, error) {
+func (r *benchRegistry) register(ctx context.Context, answer *benchAnswer) (time.Duration, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "/v1/deals", io.NopCloser(bytes.NewReader(r.body)))
 	if err != nil {
 		return 0, err
@@ -253,7 +254,8 @@ func (r *benchRegistry) register(ctx context.Context) (time.Duration, error) {
 	request.Header.Set("Authorization", "Bearer "+r.key)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Idempotency-Key", uuid.NewString())
-	answer := &benchAnswer{header: http.Header{}}
+	answer.header, answer.status = http.Header{}, 0
+	answer.body.Reset()
 	start := time.Now()
 	r.handler.ServeHTTP(answer, request)
 	took := time.Since(start)
