@@ -231,6 +231,43 @@ func TestRebuild_HealsWhatHaltedTheAggregator(t *testing.T) {
 	health.until(t, "aggregator", well)
 }
 
+// The warehouse was lost together with the log's end: only the end that was remembered tells.
+func TestRebuild_TakesALogThatLostItsEndAsItIs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	log, err := stream.NewLog(b.nc)
+	if err == nil {
+		err = stream.Ensure(t.Context(), b.js, 1)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.publish(won(5)...)
+	if err := log.Remember(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.dropLog()
+	b.log()
+	b.publish(won(3)...)
+	s, health, _ := b.run()
+	if got := halted[*stream.TruncatedError](b, s); *got != (stream.TruncatedError{Known: 5, Last: 3}) {
+		t.Errorf("got %+v", got)
+	}
+	select {
+	case <-s.Verified():
+		t.Error("verified a log that lost its end")
+	default:
+	}
+	p := b.rebuild(s, 0)
+	if got := b.ended(s, p.ID); got.State != aggregator.RebuildDone {
+		t.Errorf("got %+v", got)
+	}
+	<-s.Verified()
+	b.holds(3, 3, 0)
+	health.until(t, "aggregator", well)
+}
+
 func TestRebuild_OfADamagedLogFailsAndLeavesWhatIsServed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

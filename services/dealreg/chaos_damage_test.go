@@ -17,6 +17,9 @@ import (
 	"time"
 
 	"github.com/dealreg/dealreg/pkg/audit"
+	"github.com/dealreg/dealreg/pkg/embedded"
+	"github.com/dealreg/dealreg/pkg/embedded/embeddedtest"
+	"github.com/dealreg/dealreg/services/registry"
 )
 
 // onUp gives a system in one process, under a witness.
@@ -87,7 +90,8 @@ func (p *process) readiness() string {
 }
 
 // TestChaos_NamesAFlippedBitAndNeverGoesOnWrong flips one bit of one event in the broker's store, with and without the
-// broker's index and the projection, one of which may be lost with it.
+// broker's index and the projection, which may be lost with it: without both nothing but the end that was remembered tells
+// how far the log went. A registry without a projection beside it is as careful.
 func TestChaos_NamesAFlippedBitAndNeverGoesOnWrong(t *testing.T) {
 	t.Parallel()
 	sound := t.TempDir()
@@ -99,19 +103,35 @@ func TestChaos_NamesAFlippedBitAndNeverGoesOnWrong(t *testing.T) {
 	payloads := w.logEntries()
 	p.stop()
 
-	middle := len(payloads) / 2
-	for _, lost := range [][]string{nil, {"index.db"}, {"clickhouse"}} {
-		for what, sequence := range map[string]int{"the only event of a deal": 3, "an event among others": middle} {
+	damaged := func(t *testing.T, sequence int, lost ...string) (data string) {
+		data = filepath.Join(t.TempDir(), "data")
+		do(t, "cp", "-a", sound, data)
+		flip(t, data, payloads[sequence-1])
+		for _, name := range lost {
+			do(t, "find", data, "-name", name, "-prune", "-exec", "rm", "-r", "{}", "+")
+		}
+		return data
+	}
+	events := map[string]int{"the only event of a deal": 3, "an event among others": len(payloads) / 2, "the last event": len(payloads)}
+	for _, lost := range [][]string{nil, {"index.db"}, {"clickhouse"}, {"index.db", "clickhouse"}} {
+		for what, sequence := range events {
 			t.Run(fmt.Sprintf("%s, without %s", what, strings.Join(lost, " and ")), func(t *testing.T) {
-				data := filepath.Join(t.TempDir(), "data")
-				do(t, "cp", "-a", sound, data)
-				flip(t, data, payloads[sequence-1])
-				for _, name := range lost {
-					do(t, "find", data, "-name", name, "-prune", "-exec", "rm", "-r", "{}", "+")
-				}
-				w.meetsDamage(t, data, uint64(sequence))
+				w.meetsDamage(t, up(t, damaged(t, sequence, lost...)), uint64(sequence)) // #nosec G115 -- some hundred
 			})
 		}
+	}
+	for what, sequence := range events {
+		t.Run(what+", without index.db, met by a registry alone", func(t *testing.T) {
+			data := damaged(t, sequence, "index.db")
+			port, err := embedded.FreePort()
+			if err != nil {
+				t.Fatal(err)
+			}
+			broker := startBroker(t, filepath.Join(data, "nats"), port)
+			alone := launch(t, "serve", serviceRegistry, "--data", data, "--log-level", "error",
+				"--nats-url", broker.url, "--clickhouse-dsn", embeddedtest.ClickHouse(t))
+			w.meetsDamage(t, alone, uint64(sequence)) // #nosec G115 -- some hundred
+		})
 	}
 }
 
@@ -138,12 +158,11 @@ func flip(t *testing.T, data string, payload []byte) {
 	t.Fatalf("no block of %v holds the event", blocks)
 }
 
-// meetsDamage starts a system on the damaged data. It names the damage in /readyz and takes no change; what it still
+// meetsDamage holds a system on damaged data to this: it names the damage in /readyz and takes no change; what it still
 // answers is true; the audit does not call it sound.
-func (w *witness) meetsDamage(t *testing.T, data string, damaged uint64) {
-	p := up(t, data)
+func (w *witness) meetsDamage(t *testing.T, p *process, damaged uint64) {
 	w.door.put("", p.url)
-	said := p.says(fmt.Sprintf(`the log (skips from sequence|ends at) (%d|%d)\b`, damaged-1, damaged))
+	said := p.says(fmt.Sprintf(`the (log skips from sequence|log ends at|event at sequence) (%d|%d)\b`, damaged-1, damaged))
 	for _, r := range w.receipts {
 		var body json.RawMessage
 		r.call.into = &body
@@ -157,11 +176,39 @@ func (w *witness) meetsDamage(t *testing.T, data string, damaged uint64) {
 			t.Errorf("%s, acknowledged as sequence %d, gets sequence %s", r.call.path, r.sequence, header.Get("Dealreg-Sequence"))
 		}
 	}
+	w.reads(t)
 	code, err := audit.Run(t.Context(), audit.Config{URL: p.url, Key: w.key, Patience: time.Second})
 	if code != audit.CouldNotTell {
 		t.Errorf("audit: exit %d: %v", code, err)
 	}
 	t.Log(said)
+}
+
+// reads asks for every deal and its history. What cannot be read is told as such: never as a deal that is not there, and
+// never as a shorter history.
+func (w *witness) reads(t *testing.T) {
+	t.Helper()
+	revisions := map[string]uint64{}
+	for _, r := range w.receipts {
+		var d registry.Deal
+		if err := json.Unmarshal(r.body, &d); err != nil {
+			t.Fatal(err)
+		}
+		revisions[d.ID.String()] = max(revisions[d.ID.String()], d.Revision)
+	}
+	unread, operator := 0, newClient(w.door.url(), w.key)
+	for id, revision := range revisions {
+		var events struct{ Items []json.RawMessage }
+		_, err := operator.once(t.Context(), call{method: http.MethodGet, path: "/v1/deals/" + id + "/events", into: &events})
+		problem, answered := errors.AsType[*problemError](err)
+		switch {
+		case answered && problem.Status == http.StatusServiceUnavailable:
+			unread++
+		case err != nil || uint64(len(events.Items)) != revision:
+			t.Errorf("deal %s, acknowledged with %d events, has %d: %v", id, revision, len(events.Items), err)
+		}
+	}
+	t.Logf("%d of %d deals cannot be read", unread, len(revisions))
 }
 
 // says waits until /readyz matches the expression.

@@ -20,6 +20,7 @@ import (
 	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/lifecycle"
 	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 	"github.com/dealreg/dealreg/services/aggregator"
 	"github.com/dealreg/dealreg/services/directory"
@@ -204,8 +205,8 @@ func (a *assembly) hasWonDeals(ctx context.Context, association deal.ID) (bool, 
 	return len(won) > 0, err
 }
 
-// addServices wires the named services. A registry beside an aggregator opens once that has checked the projection
-// against the log: a log that lost its tail would hand out the same sequences again.
+// addServices wires the named services. A registry opens once the log was found whole: one that lost its end would hand
+// out the same sequences again. Beside an aggregator it waits for that one's check, of the projection too.
 func (a *assembly) addServices(names []string) error {
 	var gate func(context.Context) error
 	for _, name := range names {
@@ -272,6 +273,13 @@ func (a *assembly) addServices(names []string) error {
 			}
 			run = s.Run
 		case serviceRegistry:
+			log, err := stream.NewLog(a.nc)
+			if err != nil {
+				return err
+			}
+			if gate == nil {
+				gate = a.wholeLog(log)
+			}
 			s, err := registry.New(registry.Config{
 				Log: a.log, NATS: a.nc, Roster: a.roster, Store: a.store, Finder: a.house, Health: a.health, Now: time.Now,
 				Pepper: a.pepper, Replicas: a.Replicas, Gate: gate,
@@ -280,6 +288,7 @@ func (a *assembly) addServices(names []string) error {
 				return err
 			}
 			s.Routes(a.server.API)
+			a.parts = append(a.parts, a.keepEnd(log, s.Opened())) // it ends when the registry has
 			run = s.Run
 		}
 		a.parts = append(a.parts, lifecycle.Part{Name: name, Run: run})

@@ -235,7 +235,7 @@ func (s *Service) problem(id deal.ID, err error) error {
 	var damaged *stream.DamagedError
 	switch {
 	case errors.Is(err, stream.ErrNoDeal):
-		return s.notThere()
+		return httpapi.NotFound()
 	case errors.As(err, &damaged):
 		return httpapi.Unavailable("the log is damaged where this deal is, and its operator has to restore it", err)
 	case errors.As(err, &illegal):
@@ -245,15 +245,6 @@ func (s *Service) problem(id deal.ID, err error) error {
 			fmt.Errorf("deal %s: %w", id, err))
 	}
 	return httpapi.FromError(err)
-}
-
-// notThere answers for a deal that the log does not have, or of which the caller may not know. A registry that is not open
-// does not know what the log has: it may be one that lost events.
-func (s *Service) notThere() error {
-	if err := s.isOpen(); err != nil {
-		return err
-	}
-	return httpapi.NotFound()
 }
 
 // location is the address of a deal.

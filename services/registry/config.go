@@ -25,7 +25,7 @@ type Config struct {
 	Now    func() time.Time
 	// Replicas of the streams that the registry creates; 0 means 1.
 	Replicas int
-	// Gate blocks until changes may begin: in `up` until the projection was checked against the log. Nil opens at once.
+	// Gate blocks until changes may begin: until the log was found whole. Nil opens at once.
 	Gate func(ctx context.Context) error
 	// TimerEvery is how often the registry looks for deals that have waited too long; 0 means a minute.
 	TimerEvery time.Duration

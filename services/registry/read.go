@@ -19,6 +19,9 @@ type dealInput struct {
 
 // get answers GET /v1/deals/{id}.
 func (s *Service) get(ctx context.Context, in *dealInput) (*httpapi.Tagged[Deal], error) {
+	if err := s.isOpen(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	last, err := s.log.Last(ctx, in.ID)
@@ -72,6 +75,9 @@ type history struct {
 
 // events answers GET /v1/deals/{id}/events: those of the deal's events that the caller may hear of.
 func (s *Service) events(ctx context.Context, in *dealInput) (*history, error) {
+	if err := s.isOpen(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	all, err := s.log.History(ctx, in.ID)

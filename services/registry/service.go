@@ -72,7 +72,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return nil //nolint:nilerr // only the end of ctx ends the tries, and that is a normal stop
 	}
 	if s.cfg.Gate != nil {
-		s.cfg.Health.Report("registry", errors.New("waits until the projection is checked against the log"))
+		s.cfg.Health.Report("registry", errors.New("waits until the log was found whole"))
 		if err := s.cfg.Gate(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -101,7 +101,8 @@ func (s *Service) Run(ctx context.Context) error {
 // Opened is closed once the registry takes changes.
 func (s *Service) Opened() <-chan struct{} { return s.opened }
 
-// isOpen is nil once the registry takes changes, else the Problem that says it does not yet.
+// isOpen is nil once the registry takes changes, else the Problem that says it does not yet. Nor are deals read before: of a
+// log that lost its end, the deals are as they were.
 func (s *Service) isOpen() error {
 	select {
 	case <-s.opened:
