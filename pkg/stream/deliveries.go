@@ -59,9 +59,9 @@ func retrySubject(d Delivery) string {
 	return fmt.Sprintf("retries.%s.%s-%d", d.Endpoint, d.Source, d.Sequences[0])
 }
 
-// MostEvents bounds the events of one delivery. The removal of a message costs the queue a sync of the disk, whatever is
-// in it.
-const MostEvents = 32
+// MostEvents bounds the events of one delivery: some kilobytes. The removal of a message costs the queue a sync of the disk,
+// whatever is in it.
+const MostEvents = 256
 
 // Delivery is events on their way to one endpoint. It names them; what they say is in their stream, for all endpoints
 // once.

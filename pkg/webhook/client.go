@@ -6,10 +6,13 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"time"
+
+	"code.dny.dev/ssrf"
 )
 
 const (
@@ -29,9 +32,18 @@ const (
 	userAgent = "dealreg-webhooks/1 (+https://github.com/dealreg/dealreg)"
 )
 
+// alwaysSent are the headers of every webhook. Nobody writes to the values.
+var alwaysSent = http.Header{
+	"Content-Type":    {ContentType},
+	"User-Agent":      {userAgent},
+	"Accept-Encoding": {"identity"},
+	"Idempotency-Key": nil, // for the transport: may be sent again on a new connection; it is not sent
+}
+
 // Client carries webhooks to addresses that strangers chose. It is safe for concurrent use.
 type Client struct {
 	guard     Guard
+	guardian  *ssrf.Guardian
 	transport *http.Transport
 	now       func() time.Time
 }
@@ -40,7 +52,8 @@ type Client struct {
 // It follows no redirect, asks for no compression, reads no proxy from the environment, and speaks TLS 1.2 or later. The
 // error tells what is wrong with the guard's proxy.
 func NewClient(g Guard) (*Client, error) {
-	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: g.Resolver, Control: g.guardian().Safe}
+	guardian := g.guardian()
+	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: g.Resolver, Control: guardian.Safe}
 	transport := &http.Transport{
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: g.Roots},
 		TLSHandshakeTimeout:    handshakeTimeout,
@@ -68,7 +81,7 @@ func NewClient(g Guard) (*Client, error) {
 	if g.Now == nil {
 		g.Now = time.Now //nolint:forbidigo // the clock of the running service
 	}
-	return &Client{guard: g, transport: transport, now: g.Now}, nil
+	return &Client{guard: g, guardian: guardian, transport: transport, now: g.Now}, nil
 }
 
 // proxyError says that the egress proxy refused to connect.
@@ -79,30 +92,28 @@ func (e *proxyError) Error() string { return fmt.Sprintf("the egress proxy answe
 // CloseIdle closes the connections that wait for another request.
 func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
 
-// Post makes one attempt: it sends the body with the headers (of Sign; Content-Type is set) and tells what came of it. The
-// context's deadline is the deadline of the whole exchange. It never reads more than 64 KB of an answer.
+// Post makes one attempt: it sends the body with the headers (of Sign; Post takes the map over and adds its own) and tells
+// what came of it. The context's deadline is the deadline of the whole exchange. It never reads more than 64 KB of an answer.
 //
 // A connection that the receiver closed while it was idle is not held against it: the request is sent again on a new
 // one, which is safe because receivers drop what has an id that they know.
 func (c *Client) Post(ctx context.Context, address string, header http.Header, body []byte) Result {
-	u, err := c.guard.CheckURL(address)
+	u, err := c.guard.checkURL(address, c.guardian)
 	if err != nil {
 		return Result{Outcome: AddressNotAllowed, Words: "the endpoint's URL is not allowed: " + err.Error()}
 	}
 	if c.guard.Proxy != nil {
-		if err := c.guard.checkName(ctx, u.Hostname()); err != nil {
+		if err := c.guard.checkName(ctx, u.Hostname(), c.guardian); err != nil {
 			return failed(ctx, err)
 		}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "", bytes.NewReader(body))
 	if err != nil {
 		return failed(ctx, err)
 	}
-	request.Header = header.Clone()
-	request.Header.Set("Content-Type", ContentType)
-	request.Header.Set("User-Agent", userAgent)
-	request.Header.Set("Accept-Encoding", "identity")
-	request.Header["Idempotency-Key"] = nil // for the transport: may be sent again on a new connection; it is not sent
+	request.URL, request.Host = u, u.Host // parsed once
+	maps.Copy(header, alwaysSent)
+	request.Header = header
 	answer, err := c.transport.RoundTrip(request)
 	if err != nil {
 		return failed(ctx, err)
@@ -121,6 +132,9 @@ func (c *Client) answered(answer *http.Response) Result {
 	}
 	if answer.StatusCode == http.StatusSwitchingProtocols {
 		return result // the rest is no body: reading it would wait without the context
+	}
+	if answer.Body == http.NoBody {
+		return result
 	}
 	start := make([]byte, maxExcerptBytes)
 	n, err := io.ReadFull(answer.Body, start)

@@ -48,7 +48,9 @@ var (
 
 // CheckURL tells whether an endpoint may have the URL, as far as can be seen without asking anyone. The error is in words
 // for the one who gave it. A name is checked by what it leads to when it is dialled, each time.
-func (g Guard) CheckURL(text string) (*url.URL, error) {
+func (g Guard) CheckURL(text string) (*url.URL, error) { return g.checkURL(text, g.guardian()) }
+
+func (g Guard) checkURL(text string, guardian *ssrf.Guardian) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || len(text) > mostURLBytes || u.Opaque != "" || u.Host == "" {
 		return nil, errURLForm // what url.Parse says repeats the text
@@ -63,7 +65,7 @@ func (g Guard) CheckURL(text string) (*url.URL, error) {
 	case !g.allowsPort(u):
 		return nil, errURLPort
 	}
-	if err := g.checkHost(u.Hostname()); err != nil {
+	if err := checkHost(u.Hostname(), guardian); err != nil {
 		return nil, err
 	}
 	return u, nil
@@ -81,9 +83,9 @@ func (g Guard) allowsPort(u *url.URL) bool {
 }
 
 // checkHost refuses addresses that are not allowed, and hosts that one reader takes for a name and another for an address.
-func (g Guard) checkHost(host string) error {
+func checkHost(host string, guardian *ssrf.Guardian) error {
 	if address, err := netip.ParseAddr(host); err == nil {
-		if g.guardian().SafeAddr(address.Unmap()) != nil {
+		if guardian.SafeAddr(address.Unmap()) != nil {
 			return errURLAddress
 		}
 		return nil
@@ -95,7 +97,7 @@ func (g Guard) checkHost(host string) error {
 	case endsInNumber(name):
 		return errURLNumber
 	case name == "localhost" || strings.HasSuffix(name, ".localhost"):
-		return g.checkHost("127.0.0.1")
+		return checkHost("127.0.0.1", guardian)
 	}
 	return nil
 }
@@ -129,7 +131,7 @@ func (g Guard) guardian() *ssrf.Guardian {
 
 // checkName looks the host up and refuses it when any of its addresses is not allowed: for a proxy, whose own look-up
 // may pick any of them.
-func (g Guard) checkName(ctx context.Context, host string) error {
+func (g Guard) checkName(ctx context.Context, host string, guardian *ssrf.Guardian) error {
 	resolver := g.Resolver
 	if resolver == nil {
 		resolver = net.DefaultResolver
@@ -138,7 +140,6 @@ func (g Guard) checkName(ctx context.Context, host string) error {
 	if err != nil {
 		return err
 	}
-	guardian := g.guardian()
 	for _, a := range addresses {
 		if err := guardian.SafeAddr(a.Unmap()); err != nil {
 			return fmt.Errorf("before the proxy is asked: %w", err)

@@ -45,7 +45,7 @@ type Result struct {
 func judge(status int) (Outcome, string) {
 	switch {
 	case status >= 200 && status < 300:
-		return Delivered, fmt.Sprintf("delivered: the receiver answered %d", status)
+		return Delivered, "delivered: the receiver answered " + strconv.Itoa(status)
 	case status == http.StatusGone:
 		return Gone, "the receiver answered 410: it wants no more webhooks"
 	case status == http.StatusTooManyRequests:

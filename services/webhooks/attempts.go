@@ -1,8 +1,9 @@
 package webhooks
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"time"
@@ -93,11 +94,12 @@ func (r *recorder) write(ctx context.Context, first warehouse.Attempt) {
 			more = false
 		}
 	}
-	text, err := json.Marshal(attempts)
+	var text bytes.Buffer
+	err := gob.NewEncoder(&text).Encode(attempts)
 	if err == nil {
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 		defer cancel()
-		_, err = r.js.Publish(within, stream.AttemptsSubject, text)
+		_, err = r.js.Publish(within, stream.AttemptsSubject, text.Bytes())
 	}
 	if err != nil {
 		r.dropped.Add(float64(len(attempts)))
@@ -150,7 +152,7 @@ func (s *Service) carryOnce(ctx context.Context, consumer jetstream.Consumer) er
 	var attempts []warehouse.Attempt
 	for _, m := range messages {
 		var some []warehouse.Attempt
-		if err := json.Unmarshal(m.Data(), &some); err != nil {
+		if err := gob.NewDecoder(bytes.NewReader(m.Data())).Decode(&some); err != nil {
 			s.cfg.Log.Error("attempts not readable, dropped", zap.Error(err))
 			continue
 		}

@@ -86,6 +86,9 @@ func (s *Service) widenAll(ctx context.Context, g *gate, source string) {
 		e, _ := s.endpoints.get(g.id.String())
 		stored, err := s.changeCursor(s.working, gapKey(g.id, source), func(c cursor) (cursor, bool) {
 			c.Endpoint, c.Source = g.id, source
+			if !c.open() && c.Runner == "" { // the work begins right away
+				c.Runner, c.Until = s.cfg.runner, s.cfg.Now().Add(s.cfg.Lease).UTC()
+			}
 			changed := false
 			for _, q := range events {
 				if at := q.sequence(); !c.covers(at) && at > c.Through {
@@ -96,7 +99,7 @@ func (s *Service) widenAll(ctx context.Context, g *gate, source string) {
 		})
 		if err != nil {
 			s.cfg.Log.Warn("gap not stored, the deliveries come again", zap.Stringer("endpoint_id", g.id), zap.Error(err))
-			_ = s.pause(s.working, storeEvery)
+			_ = s.pause(s.working, awhile)
 			for _, q := range events {
 				q.giveBack()
 			}

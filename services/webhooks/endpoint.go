@@ -165,16 +165,17 @@ func (e endpoint) setHeaders(key webhook.SealingKey, values map[string]*string) 
 	return e, faults.Err()
 }
 
-// addHeaders opens the endpoint's own headers into those of a request. The error is webhook.ErrSealed.
-func (e endpoint) addHeaders(key webhook.SealingKey, to http.Header) error {
+// openHeaders gives the endpoint's own headers. The error is webhook.ErrSealed.
+func (e endpoint) openHeaders(key webhook.SealingKey) (http.Header, error) {
+	headers := http.Header{}
 	for name, sealed := range e.Headers {
 		value, err := webhook.OpenText(key, e.ID, sealed)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		to[http.CanonicalHeaderKey(name)] = []string{value}
+		headers.Set(name, value)
 	}
-	return nil
+	return headers, nil
 }
 
 // withSecret puts a new secret first. Those before it sign until a day later, so that the receiver can change over.

@@ -48,19 +48,15 @@ func (s *Service) exchange(ctx context.Context, e endpoint, l *letter) exchanged
 }
 
 func (s *Service) post(ctx context.Context, e endpoint, l *letter, at time.Time) webhook.Result {
-	secrets, err := e.open(s.cfg.Key, at)
+	signer, err := s.gate(e.ID).signerOf(e, s.cfg.Key, at)
 	if err != nil {
-		s.cfg.Log.Error("secret not readable", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
+		s.cfg.Log.Error("endpoint not readable", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
 		return webhook.Result{Outcome: notSigned, Words: err.Error()}
 	}
-	header, err := webhook.Sign(l.event.ID, at, l.body, secrets...)
+	header, err := signer.sign(l.event.ID, at, l.body)
 	if err != nil {
 		s.cfg.Log.Error("webhook not signed", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
 		return webhook.Result{Outcome: notSigned, Words: "the webhook could not be signed: rotate the endpoint's secret"}
-	}
-	if err := e.addHeaders(s.cfg.Key, header); err != nil {
-		s.cfg.Log.Error("headers not readable", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
-		return webhook.Result{Outcome: notSigned, Words: "the endpoint's headers do not open with this operator's key: set them again"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Deadline)
 	defer cancel()

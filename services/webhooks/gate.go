@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -25,6 +26,7 @@ type gate struct {
 	id      deal.ID
 	slots   chan struct{} // one for each exchange at a time
 	probing probing
+	signer  atomic.Pointer[signer]
 
 	mu           sync.Mutex
 	limiter      *rate.Limiter

@@ -210,13 +210,7 @@ func (s *Service) createEndpoint(ctx context.Context, in *struct{ Body newEndpoi
 	if e, err = s.checked(e, headers); err != nil {
 		return nil, err
 	}
-	alike := 0
-	for _, other := range s.endpoints.all() {
-		if other.ownedAlike(e) {
-			alike++
-		}
-	}
-	if alike >= maxEndpoints {
+	if s.endpoints.count(e.ownedAlike) >= maxEndpoints {
 		return nil, httpapi.Conflict("there are as many endpoints as one owner may have: delete one of them")
 	}
 	secret := webhook.NewSecret()

@@ -87,6 +87,19 @@ func (m *mirror[T]) all() iter.Seq2[string, T] {
 	}
 }
 
+// count gives how many values are so. It is quick, and the copy waits meanwhile.
+func (m *mirror[T]) count(so func(T) bool) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for _, e := range m.entries {
+		if !e.gone && so(e.value) {
+			n++
+		}
+	}
+	return n
+}
+
 // put writes the value over the revision, 0 for a new one. Errors are errChanged and others that leave open whether it
 // was written; after errChanged the copy in memory is that of the bucket.
 func (m *mirror[T]) put(ctx context.Context, key string, value T, over uint64) (uint64, error) {

@@ -17,7 +17,9 @@ import (
 
 const (
 	readAhead    = 256                    // events that are read at once
-	storeEvery   = 250 * time.Millisecond // bounds what a cursor delivers a second time after a kill
+	partAtMost   = 1024                   // events, and
+	storeEvery   = time.Second            // time, that a cursor delivers a second time after a kill; each store waits for the disk
+	awhile       = 250 * time.Millisecond // until something is looked at again that was not there yet
 	probesAtMost = 10                     // with one event: then it is put off alone, and the next one is the probe
 )
 
@@ -148,7 +150,7 @@ func (r *runner) deliver(ctx context.Context, e endpoint, c cursor, probe bool) 
 		return c.Through, t, nil
 	}
 	if len(found) == 0 { // a replica that lags behind, or a promise beyond the end
-		return c.At, t, r.s.pause(ctx, storeEvery)
+		return c.At, t, r.s.pause(ctx, awhile)
 	}
 	at = c.At
 	var due []*letter
@@ -175,7 +177,7 @@ func (r *runner) read(ctx context.Context, c cursor) (found []*letter, end bool,
 		return nil, true, nil
 	}
 	if c.Replay == nil || c.Replay.FailedSince.IsZero() {
-		found, err = from.from(ctx, c.At+1, readAhead)
+		found, err = from.from(ctx, c.At+1, partAtMost)
 		return found, false, err
 	}
 	within, cancel := context.WithTimeout(ctx, 2*askTimeout)
@@ -224,24 +226,34 @@ func (r *runner) stops(ctx context.Context, until time.Time) bool {
 
 // attemptAtOnce tries as many letters at a time as the endpoint may get.
 func (r *runner) attemptAtOnce(ctx context.Context, e endpoint, c cursor, due []*letter, probe bool, until time.Time) (done int, t tally, err error) {
-	results := make([]exchanged, len(due))
-	var under sync.WaitGroup
+	results := make([]exchanged, 0, len(due)) // of those that were begun
+	var mu sync.Mutex
 	var failed atomic.Bool
-	for i, l := range due {
-		results[i].Outcome = webhook.Canceled
-		if i > 0 && (failed.Load() || r.stops(ctx, until)) || r.awaitTurn(ctx, e, c) != nil || !r.s.occupy(r.g) {
-			due = due[:i]
-			break
+	next := func() (*exchanged, *letter) {
+		mu.Lock()
+		defer mu.Unlock()
+		i := len(results)
+		if i == len(due) || i > 0 && (failed.Load() || r.stops(ctx, until)) || r.awaitTurn(ctx, e, c) != nil || !r.s.occupy(r.g) {
+			return nil, nil
 		}
-		under.Go(func() {
-			defer func() { <-r.g.slots }()
-			if results[i] = r.s.exchange(r.s.working, e, l); results[i].Outcome != webhook.Delivered {
+		results = results[:i+1]
+		return &results[i], due[i]
+	}
+	work := func() {
+		for result, l := next(); l != nil; result, l = next() {
+			if *result = r.s.exchange(r.s.working, e, l); result.Outcome != webhook.Delivered {
 				failed.Store(true)
 			}
-		})
+			<-r.g.slots
+		}
 	}
-	under.Wait()
-	for i, l := range due {
+	var others sync.WaitGroup
+	for range min(cap(r.g.slots), len(due)) - 1 {
+		others.Go(work)
+	}
+	work()
+	others.Wait()
+	for i, l := range due[:len(results)] {
 		switch ended, err := r.settle(e, c, l, results[i], probe); {
 		case err != nil || !ended:
 			return i, t, err
@@ -252,7 +264,7 @@ func (r *runner) attemptAtOnce(ctx context.Context, e endpoint, c cursor, due []
 		}
 		r.tries, r.retryAt = 0, time.Time{}
 	}
-	return len(due), t, nil
+	return len(results), t, nil
 }
 
 // awaitTurn waits for the endpoint's rate, and for that of the replay.
