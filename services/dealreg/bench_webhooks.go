@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,22 +30,26 @@ import (
 )
 
 // benchWebhooks measures deliveries to a receiver in this process against posting the same bodies without dealreg; how
-// long an event takes to a receiver against a consumer that posts at once; and what endpoints that never answer cost the
-// others. All in one run.
+// long an event takes to a receiver against a consumer that posts at once; and what endpoints that are dead, slow or failing
+// cost the others. All in one run.
 type benchWebhooks struct {
 	Endpoints int `default:"10000" help:"Endpoints when the dead ones are measured, a hundred for each company."`
-	Events    int `default:"400" help:"Events of each measurement; in the first one each goes to 64 endpoints."`
+	Events    int `default:"1000" help:"Events that happen at once for 64 endpoints, and one by one; a fifth of them when the dead ones are measured."`
 }
 
 const (
 	benchFan     = 64  // endpoints of the first measurement
+	benchAtOnce  = 8   // exchanges that the dispatcher has with one endpoint at a time
 	benchPerUnit = 100 // endpoints of one company
 )
 
+// benchAiling is what becomes of one endpoint in a hundred: it never answers, fails at once, or answers after five seconds.
+var benchAiling = []string{"/dead", "/failing", "/slow"}
+
 // Run prints one JSON object.
 func (c *benchWebhooks) Run(ctx context.Context, log *zap.Logger) (err error) {
-	if c.Endpoints < 2*benchPerUnit || c.Events < 10 {
-		return errors.New("bench: --endpoints is at least 200, --events at least 10")
+	if c.Endpoints < 2*benchPerUnit || c.Events < 20 {
+		return errors.New("bench: --endpoints is at least 200, --events at least 20")
 	}
 	engines, err := startBenchEngines(ctx, log)
 	if err != nil {
@@ -73,7 +77,8 @@ type webhookBench struct {
 	callers map[string]roster.Principal
 	sent    map[string]time.Time // by event: when it was written
 	took    []time.Duration      // of each arrival since
-	arrived chan struct{}
+	wanted  int                  // arrivals
+	arrived chan struct{}        // closed when they are there
 }
 
 func (b *webhookBench) begin(ctx context.Context) error {
@@ -113,7 +118,7 @@ func (b *webhookBench) begin(ctx context.Context) error {
 		}
 		b.receivers = append(b.receivers, receiver)
 	}
-	b.client.Transport = &http.Transport{MaxIdleConnsPerHost: benchFan}
+	b.client.Transport = &http.Transport{MaxIdleConnsPerHost: benchAtOnce}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(running) }()
@@ -151,11 +156,21 @@ func (b *webhookBench) caller(token string) (roster.Principal, error) {
 	return p, nil
 }
 
-// receive is the receiver. On /dead it never answers.
-func (b *webhookBench) receive(_ http.ResponseWriter, r *http.Request) {
+// receive is the receiver.
+func (b *webhookBench) receive(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
-	if r.URL.Path == "/dead" {
+	switch r.URL.Path {
+	case "/dead":
 		<-r.Context().Done()
+		return
+	case "/failing":
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	case "/slow":
+		select {
+		case <-time.After(5 * time.Second):
+		case <-r.Context().Done():
+		}
 		return
 	}
 	at := time.Now()
@@ -163,15 +178,14 @@ func (b *webhookBench) receive(_ http.ResponseWriter, r *http.Request) {
 	defer b.mu.Unlock()
 	if from, known := b.sent[r.Header.Get(webhook.HeaderID)]; known {
 		b.took = append(b.took, at.Sub(from))
-	}
-	select {
-	case b.arrived <- struct{}{}:
-	default:
+		if len(b.took) == b.wanted {
+			close(b.arrived)
+		}
 	}
 }
 
-// company makes a company with endpoints; the first ones are dead.
-func (b *webhookBench) company(ctx context.Context, endpoints, dead int) (deal.ID, error) {
+// company makes a company with endpoints. The first one ails so, "" for none.
+func (b *webhookBench) company(ctx context.Context, endpoints int, ailing string) (deal.ID, error) {
 	company, token := deal.ID(uuid.Must(uuid.NewV7())), uuid.NewString()
 	b.mu.Lock()
 	b.callers[token] = roster.Principal{KeyID: company, Role: roster.RoleCompanyAdmin, Company: company}
@@ -181,8 +195,8 @@ func (b *webhookBench) company(ctx context.Context, endpoints, dead int) (deal.I
 	group.SetLimit(16)
 	for i := range endpoints {
 		path := "/alive"
-		if i < dead {
-			path = "/dead"
+		if i == 0 && ailing != "" {
+			path = ailing
 		}
 		group.Go(func() error {
 			_, err := api.do(ctx, call{method: http.MethodPost, path: "/v1/webhook-endpoints", body: map[string]any{
@@ -194,13 +208,17 @@ func (b *webhookBench) company(ctx context.Context, endpoints, dead int) (deal.I
 	return company, group.Wait()
 }
 
+func benchEvent() deal.Event {
+	return deal.Event{
+		Type: deal.EventRegistered, At: time.Now().UTC(), Deal: deal.Deal{ID: deal.ID(uuid.Must(uuid.NewV7())), Revision: 1, Status: deal.Pending, TermsVersion: 1},
+	}
+}
+
 // happen writes events of the company and notes the time of each.
 func (b *webhookBench) happen(ctx context.Context, n int, company deal.ID) error {
 	drafts := make([]stream.Draft, n)
 	for i := range n {
-		e := stream.Event{Audience: stream.Audience{Companies: []deal.ID{company}}, Event: deal.Event{
-			Type: deal.EventRegistered, At: time.Now().UTC(), Deal: deal.Deal{ID: deal.ID(uuid.Must(uuid.NewV7())), Revision: 1, Status: deal.Pending, TermsVersion: 1},
-		}}
+		e := stream.Event{Audience: stream.Audience{Companies: []deal.ID{company}}, Event: benchEvent()}
 		var err error
 		if drafts[i], err = stream.NewDraft(e, nil); err != nil {
 			return err
@@ -223,32 +241,26 @@ func (b *webhookBench) happen(ctx context.Context, n int, company deal.ID) error
 	return nil
 }
 
-// reset forgets the arrivals.
-func (b *webhookBench) reset() {
+// expect forgets the arrivals and is for so many from now on.
+func (b *webhookBench) expect(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.took, b.arrived = nil, make(chan struct{}, 1)
+	b.took, b.wanted, b.arrived = make([]time.Duration, 0, n), n, make(chan struct{})
 }
 
-// await waits until so many arrived, and gives how long each took.
-func (b *webhookBench) await(ctx context.Context, n int) ([]time.Duration, error) {
-	for {
-		b.mu.Lock()
-		got, arrived := len(b.took), b.arrived
-		b.mu.Unlock()
-		if got >= n {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			return slices.Clone(b.took), nil
-		}
-		select {
-		case <-arrived:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(2 * time.Minute):
-			return nil, fmt.Errorf("bench: %d of %d webhooks arrived", got, n)
-		}
+// await waits until as many arrived as are expected, and gives how long each took.
+func (b *webhookBench) await(ctx context.Context) ([]time.Duration, error) {
+	var err error
+	select {
+	case <-b.arrived:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(2 * time.Minute):
+		err = errors.New("bench: not all webhooks arrived")
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.took[:min(len(b.took), b.wanted)]), err
 }
 
 func millisAt(quantile float64, took []time.Duration) float64 {
@@ -258,14 +270,14 @@ func millisAt(quantile float64, took []time.Duration) float64 {
 
 func (b *webhookBench) run(ctx context.Context, events, endpoints int) error {
 	also := map[string]float64{"endpoints": float64(endpoints), "events": float64(events)}
-	if err := b.quiet(ctx, events/2, also); err != nil {
+	if err := b.quiet(ctx, events, also); err != nil {
 		return err
 	}
-	figure, limit, err := b.many(ctx, events)
+	figure, limit, err := b.many(ctx, events, also)
 	if err != nil {
 		return err
 	}
-	if err := b.dead(ctx, events/2, endpoints, also); err != nil {
+	if err := b.dead(ctx, events/5, endpoints, also); err != nil {
 		return err
 	}
 	return benchResult{Bench: "webhooks", Figure: figure, Unit: "deliveries/s", Limit: limit, Also: also}.print()
@@ -273,7 +285,7 @@ func (b *webhookBench) run(ctx context.Context, events, endpoints int) error {
 
 // quiet sends one event after the other, in turn with a consumer of the log that posts at once.
 func (b *webhookBench) quiet(ctx context.Context, events int, also map[string]float64) error {
-	company, err := b.company(ctx, 1, 0)
+	company, err := b.company(ctx, 1, "")
 	if err != nil {
 		return err
 	}
@@ -299,11 +311,11 @@ func (b *webhookBench) quiet(ctx context.Context, events int, also map[string]fl
 	var ours, bare []time.Duration
 	for i := range events + 10 {
 		for to, took := range map[deal.ID]*[]time.Duration{company: &ours, nobody: &bare} {
-			b.reset()
+			b.expect(1)
 			if err := b.happen(ctx, 1, to); err != nil {
 				return err
 			}
-			one, err := b.await(ctx, 1)
+			one, err := b.await(ctx)
 			if err != nil {
 				return err
 			}
@@ -338,75 +350,97 @@ func (b *webhookBench) post(ctx context.Context, to int, id string, body []byte)
 
 var benchSecret = webhook.NewSecret()
 
-// many sends events to many endpoints at once, in turn with a client that posts as many signed bodies from as many
-// goroutines.
-func (b *webhookBench) many(ctx context.Context, events int) (figure, limit float64, err error) {
-	company, err := b.company(ctx, benchFan, 0)
+// many sends events to many endpoints at once, in turn with a client that posts as many bodies of the same length, signed, to
+// the same receivers: one at a time to each, which is its best, and as many as the dispatcher.
+func (b *webhookBench) many(ctx context.Context, events int, also map[string]float64) (figure, limit float64, err error) {
+	company, err := b.company(ctx, benchFan, "")
 	if err != nil {
 		return 0, 0, err
 	}
-	body, err := json.Marshal(map[string]string{"like": "a thin event of three hundred bytes", "filler": string(bytes.Repeat([]byte("x"), 240))})
-	if err != nil {
-		return 0, 0, err
-	}
-	var ours, bare speed
+	var ours, best, alike speed
+	total := uint64(events * benchFan) // #nosec G115 -- positive
 	for range benchRounds {
-		b.reset()
+		b.expect(events * benchFan)
 		start := time.Now()
 		if err := b.happen(ctx, events, company); err != nil {
 			return 0, 0, err
 		}
-		if _, err := b.await(ctx, events*benchFan); err != nil {
+		if _, err := b.await(ctx); err != nil {
 			return 0, 0, err
 		}
-		ours.add(uint64(events*benchFan), time.Since(start)) // #nosec G115 -- positive
-		start = time.Now()
-		var group errgroup.Group
-		for to := range benchFan {
+		ours.add(total, time.Since(start))
+		for atOnce, to := range map[int]*speed{1: &best, benchAtOnce: &alike} {
+			took, err := b.bare(ctx, events, atOnce)
+			if err != nil {
+				return 0, 0, err
+			}
+			to.add(total, took)
+		}
+	}
+	also["bare_client_8_at_a_time_per_second"] = alike.perSecond()
+	return ours.perSecond(), best.perSecond(), nil
+}
+
+// bare posts an event so many times to each receiver, some of them at once.
+func (b *webhookBench) bare(ctx context.Context, events, atOnce int) (time.Duration, error) {
+	event := webhook.Deal(benchEvent())
+	body, err := event.Body()
+	if err != nil {
+		return 0, err
+	}
+	b.expect(events * benchFan)
+	b.mu.Lock()
+	b.sent[event.ID] = time.Now()
+	b.mu.Unlock()
+	start := time.Now()
+	var group errgroup.Group
+	for to := range benchFan {
+		var begun atomic.Int64
+		for range atOnce {
 			group.Go(func() error {
-				for range events {
-					if err := b.post(ctx, to, "bare", body); err != nil {
+				for begun.Add(1) <= int64(events) {
+					if err := b.post(ctx, to, event.ID, body); err != nil {
 						return err
 					}
 				}
 				return nil
 			})
 		}
-		if err := group.Wait(); err != nil {
-			return 0, 0, err
-		}
-		bare.add(uint64(events*benchFan), time.Since(start)) // #nosec G115 -- positive
 	}
-	return ours.perSecond(), bare.perSecond(), nil
+	err = group.Wait()
+	return time.Since(start), err
 }
 
-// dead sends an event to a hundred endpoints every tenth of a second, in turn to companies whose endpoints all answer and
-// to those of which one endpoint in a hundred never does.
+// dead sends an event to a hundred endpoints every tenth of a second, in turn to companies whose endpoints all answer and to
+// those of which one endpoint in a hundred ails.
 func (b *webhookBench) dead(ctx context.Context, events, endpoints int, also map[string]float64) error {
 	var groups [2][]deal.ID
-	for made := 0; made < endpoints; made += benchPerUnit {
-		dead := (made / benchPerUnit) % 2
-		company, err := b.company(ctx, benchPerUnit, dead)
+	for unit := range endpoints / benchPerUnit {
+		ailing := ""
+		if unit%2 == 1 {
+			ailing = benchAiling[unit/2%len(benchAiling)]
+		}
+		company, err := b.company(ctx, benchPerUnit, ailing)
 		if err != nil {
 			return err
 		}
-		groups[dead] = append(groups[dead], company)
+		groups[unit%2] = append(groups[unit%2], company)
 	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	var took [2][]time.Duration
-	for dead, companies := range groups {
-		b.reset()
-		for i := range events {
-			<-tick.C
-			if err := b.happen(ctx, 1, companies[i%len(companies)]); err != nil {
-				return err
-			}
-		}
-		var err error
-		if took[dead], err = b.await(ctx, events*(benchPerUnit-dead)); err != nil {
+	for i := range 2 * events {
+		<-tick.C
+		beside, companies := i%2, groups[i%2]
+		b.expect(benchPerUnit - beside)
+		if err := b.happen(ctx, 1, companies[i/2%len(companies)]); err != nil {
 			return err
 		}
+		some, err := b.await(ctx)
+		if err != nil {
+			return err
+		}
+		took[beside] = append(took[beside], some...)
 	}
 	also["healthy_p99_ms"], also["healthy_p99_beside_dead_ms"] = millisAt(0.99, took[0]), millisAt(0.99, took[1])
 	also["dead_times_healthy_p99"] = also["healthy_p99_beside_dead_ms"] / also["healthy_p99_ms"]
