@@ -54,7 +54,7 @@ type Batch struct {
 	byParties   proto.ColUInt8
 	unconverted proto.ColInt8
 
-	bytes    int
+	payloads int // bytes
 	poisoned int
 	event    logEvent // scratch
 }
@@ -62,8 +62,14 @@ type Batch struct {
 // Len gives the number of events in the batch.
 func (b *Batch) Len() int { return len(b.seq) }
 
-// Bytes gives the size of the payloads in the batch: about what it occupies in memory.
-func (b *Batch) Bytes() int { return b.bytes }
+// The memory of a row and of an entry of its ledger, without what grows with the payload.
+const (
+	rowBytes   = 250
+	entryBytes = 72
+)
+
+// Bytes gives about what the batch occupies in memory, rather more.
+func (b *Batch) Bytes() int { return b.payloads + rowBytes*b.Len() + entryBytes*len(b.kind) }
 
 // Poisoned gives the number of events in the batch that could not be read.
 func (b *Batch) Poisoned() int { return b.poisoned }
@@ -93,7 +99,7 @@ func (b *Batch) Reset() {
 	} {
 		c.reset()
 	}
-	b.bytes, b.poisoned = 0, 0
+	b.payloads, b.poisoned = 0, 0
 }
 
 // Append adds the event that the log holds at the sequence; Takes must allow it. storedAt is when the log took it. The
@@ -114,7 +120,7 @@ func (b *Batch) append(seq uint64, version uint32, storedAt time.Time, payload [
 	}
 	b.seq, b.version = append(b.seq, seq), append(b.version, version)
 	b.payloadHash = append(b.payloadHash, sha256.Sum256(payload))
-	b.bytes += len(payload)
+	b.payloads += len(payload)
 	b.told = append(b.told, true)
 	if err != nil { // what follows is that of an empty event
 		b.poisoned++

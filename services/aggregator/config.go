@@ -20,7 +20,7 @@ type Health interface {
 // What one insert takes at most.
 const (
 	DefaultBatchRows  = 100_000
-	DefaultBatchBytes = 64 << 20
+	DefaultBatchBytes = 96 << 20
 )
 
 // Config is what the aggregator needs. NATS and Warehouse are required; neither must be alive yet.
@@ -37,7 +37,7 @@ type Config struct {
 	Pace time.Duration
 	// BatchRows bounds the events of one insert; 0 means DefaultBatchRows.
 	BatchRows int
-	// BatchBytes bounds the payloads of one insert, but for its last event; 0 means DefaultBatchBytes. Two batches are in
+	// BatchBytes bounds the memory of one insert, but for its last event; 0 means DefaultBatchBytes. Two batches are in
 	// memory at once, one that fills while the other is inserted, and two of half the size while the warehouse is rebuilt.
 	BatchBytes int
 }
