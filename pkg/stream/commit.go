@@ -152,13 +152,24 @@ func (c *committer) group(round []*waiter) (rest []*waiter) {
 		return append(rest, round...) // nothing of the batch is in the log
 	}
 	first := last - uint64(len(round)) + 1
-	for i, w := range round {
-		w.done <- outcome{first + uint64(i), err} // #nosec G115 -- an index
-		// Let it go on before the next one: all at once would stand before the broker's goroutines in every queue of the
-		// scheduler, and those who come back meanwhile make the next batch larger.
-		runtime.Gosched()
-	}
+	// Some go on before the next batch is begun, which makes it larger; the others while it is on its way.
+	sooner := len(round) / 4
+	tell(round[:sooner], first, err)
+	go tell(round[sooner:], first+uint64(sooner), err) // #nosec G115 -- a length
 	return rest
+}
+
+// tell gives the writers of consecutive events their outcomes, a few at a time: all at once they would stand before the
+// broker's goroutines in the queues of the scheduler, and the next batch would wait for all of them. One at a time the last
+// would wait long while other work keeps the processors busy.
+func tell(round []*waiter, first uint64, err error) {
+	const atOnce = 4
+	for i, w := range round {
+		if i%atOnce == atOnce-1 {
+			runtime.Gosched()
+		}
+		w.done <- outcome{first + uint64(i), err} // #nosec G115 -- an index
+	}
 }
 
 // part tells those whose deals are as they know them from those whose are not. What it reads may be a little old: it only
