@@ -277,6 +277,9 @@ func (b *webhookBench) run(ctx context.Context, events, endpoints int) error {
 	if err != nil {
 		return err
 	}
+	if err := b.settle(ctx); err != nil {
+		return err
+	}
 	if err := b.dead(ctx, events/5, endpoints, also); err != nil {
 		return err
 	}
@@ -409,6 +412,25 @@ func (b *webhookBench) bare(ctx context.Context, events, atOnce int) (time.Durat
 	}
 	err = group.Wait()
 	return time.Since(start), err
+}
+
+// settle waits until the warehouse has all attempts that were made, so that it is at rest when the next thing is measured.
+func (b *webhookBench) settle(ctx context.Context) error {
+	attempts, err := b.js.Stream(ctx, stream.AttemptsStream)
+	if err != nil {
+		return err
+	}
+	for {
+		info, err := attempts.Info(ctx)
+		if err != nil || info.State.Msgs == 0 {
+			return err
+		}
+		select {
+		case <-time.After(time.Second): // longer than attempts gather before they are written
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // dead sends an event to a hundred endpoints every tenth of a second, in turn to companies whose endpoints all answer and to
