@@ -29,6 +29,7 @@ type Difference struct {
 	Association string // empty for all together
 	Year        int
 	By          By     // the way of cutting under which it was asked; empty for what is of no association and no year
+	Rows        bool   // it shows only where the rows of all events are summed anew
 	What        string // such as "total amount", "previous_year deals", "pair amount"
 	Key         string // of the item: a chapter, two companies, a month; empty for a whole year
 	Expected    string // by the log
@@ -40,7 +41,10 @@ func (d Difference) String() string {
 	if d.By == "" {
 		return fmt.Sprintf("%s: the log says %s, the report %s", d.What, d.Expected, d.Found)
 	}
-	key := ""
+	key, by := "", string(d.By)
+	if d.Rows {
+		by += " anew from all rows"
+	}
 	if d.Key != "" {
 		key = " of " + d.Key
 	}
@@ -49,7 +53,7 @@ func (d Difference) String() string {
 		who = "association " + d.Association
 	}
 	return fmt.Sprintf("%s, year %d, by %s, %s%s: the log says %s, the report %s",
-		who, d.Year, d.By, d.What, key, d.Expected, d.Found)
+		who, d.Year, by, d.What, key, d.Expected, d.Found)
 }
 
 // maxDifferences is how many differences a Comparison keeps; it counts them all.
@@ -90,14 +94,37 @@ func Compare(ctx context.Context, client *Client, ledger *Ledger, filter Filter)
 			} else {
 				c.Years++
 			}
-			for _, by := range cutsOf(id) {
-				if err := c.compare(ctx, id, year, by); err != nil {
-					return c.Comparison, err
-				}
+			if err := c.compareYear(ctx, id, year); err != nil {
+				return c.Comparison, err
 			}
 		}
 	}
 	return c.Comparison, c.compareEnd(ctx)
+}
+
+// compareYear compares what is served and, where that is equal, what the rows of the single events add up to: sums that
+// were added up before may hide a row that was altered since.
+func (c *comparison) compareYear(ctx context.Context, id ID, year int) error {
+	before := c.DifferenceCount
+	for _, rows := range []bool{false, true} {
+		for _, by := range cutsOf(id) {
+			if c.DifferenceCount > before && rows || rows && by == ByTotal { // the other cuts have the total too
+				continue
+			}
+			if err := c.compare(ctx, asked{id, year, by, rows}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// asked is one report.
+type asked struct {
+	of   ID
+	year int
+	by   By
+	rows bool // summed anew from the rows of all events
 }
 
 type comparison struct {
@@ -229,16 +256,21 @@ func (i Item) key(by By) string {
 	}
 }
 
-func (c *comparison) compare(ctx context.Context, id ID, year int, by By) error {
-	d := differ{comparison: c, id: id, year: year, by: by, currency: c.ledger.Currency(id)}
+func (c *comparison) compare(ctx context.Context, r asked) error {
+	id, year, by := r.of, r.year, r.by
+	d := differ{comparison: c, id: id, year: year, by: by, rows: r.rows, currency: c.ledger.Currency(id)}
 	var found volume
 	path, name := "/v1/volume", ""
 	if !id.isAll() {
 		path, name = "/v1/associations/"+id.String()+"/volume", id.String()
 	}
-	err := c.client.json(ctx, path, url.Values{
+	query := url.Values{
 		"year": {strconv.Itoa(year)}, "by": {string(by)}, "as_of_sequence": {strconv.FormatUint(c.ledger.LastSequence, 10)},
-	}, &found)
+	}
+	if r.rows {
+		query.Set("rows", "true")
+	}
+	err := c.client.json(ctx, path, query, &found)
 	if errors.Is(err, ErrNotThere) {
 		d.text("report", "", "a report", "404: no such association, or the key may not see it")
 		return nil
@@ -297,6 +329,7 @@ type differ struct {
 	id       ID
 	year     int
 	by       By
+	rows     bool
 	currency string
 }
 
@@ -373,7 +406,7 @@ func (d *differ) text(what, key, want, found string) {
 func (d *differ) differs(what, key, want, found string) {
 	d.DifferenceCount++
 	if len(d.Differences) < maxDifferences {
-		difference := Difference{Year: d.year, By: d.by, What: what, Key: key, Expected: want, Found: found}
+		difference := Difference{Year: d.year, By: d.by, Rows: d.rows, What: what, Key: key, Expected: want, Found: found}
 		if !d.id.isAll() {
 			difference.Association = d.id.String()
 		}

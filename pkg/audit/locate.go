@@ -63,19 +63,12 @@ type locator struct {
 	prefix    *Ledger   // of what this reading has seen
 }
 
-// asked is one report.
-type asked struct {
-	of   ID
-	year int
-	by   By
-}
-
 func (l *locator) addReport(d Difference) {
 	id, named := parseID(d.Association)
 	if d.By == "" || !named && d.Association != "" {
 		return
 	}
-	r := asked{id, d.Year, d.By}
+	r := asked{id, d.Year, d.By, d.Rows}
 	if !slices.Contains(l.reports, r) {
 		l.reports = append(l.reports, r)
 	}
@@ -95,7 +88,7 @@ func (l *locator) entry(entry *dealregv1.LogEntry) error {
 	}
 	c := comparison{client: l.client, ledger: l.prefix}
 	for _, r := range l.reports {
-		if err := c.compare(l.ctx, r.of, r.year, r.by); err != nil {
+		if err := c.compare(l.ctx, r); err != nil {
 			return err
 		}
 	}

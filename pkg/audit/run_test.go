@@ -204,11 +204,11 @@ func TestRun_IsEqualWhenTheReportsGiveWhatTheLogSays(t *testing.T) {
 		t.Fatalf("%d, %v\n%s", code, err, out)
 	}
 	// X and Y have two years each and the unknown association the range of both; with a neighbour on either side.
-	want := "reports   493 figures of 12 years of 3 associations, and of all together\ntook      1s\nequal\n"
+	want := "reports   858 figures of 12 years of 3 associations, and of all together\ntook      1s\nequal\n"
 	if !strings.HasPrefix(out, "log       15 events of 7 deals, 6 of them won, ") || !strings.HasSuffix(out, want) {
 		t.Errorf("%s\nwant it to end with\n%s", out, want)
 	}
-	if n := s.asked.Load(); n != 57 {
+	if n := s.asked.Load(); n != 97 {
 		t.Errorf("%d volumes were asked for", n)
 	}
 }
@@ -335,7 +335,7 @@ func TestRun_ComparesOnlyWhatTheFilterNames(t *testing.T) {
 	code, out, err := run(t, s, func(cfg *audit.Config) {
 		cfg.Association, cfg.Year = strings.ToUpper(associationY.String()), 2026
 	})
-	if err != nil || code != audit.Equal || s.asked.Load() != 5 || !strings.Contains(out, "of 1 years of 1 associations") {
+	if err != nil || code != audit.Equal || s.asked.Load() != 8 || !strings.Contains(out, "of 1 years of 1 associations") {
 		t.Errorf("%d, %v, %d asked\n%s", code, err, s.asked.Load(), out)
 	}
 }

@@ -9,11 +9,11 @@ import (
 // they give an equal prefix the rows are the same ones, so nothing is summed twice.
 func (w *Warehouse) VolumeOf(ctx context.Context, p Prefix, q VolumeQuery) (Volume, error) {
 	q.UpTo = p.Last
-	if v, known := w.answers.of(p, q); known {
+	if v, known := w.answers.of(p, q); known && !q.Rows {
 		return v, nil
 	}
 	v, err := w.Volume(ctx, q)
-	if err == nil {
+	if err == nil && !q.Rows {
 		w.answers.keep(p, q, v)
 	}
 	return v, err

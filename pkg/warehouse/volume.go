@@ -69,6 +69,7 @@ type VolumeQuery struct {
 	UpTo        uint64
 	Limit       int     // only so many chapters or pairs, the largest; 0 for all
 	Company     deal.ID // only pairs of this company; zero for all
+	Rows        bool    // sum each event's row, whatever was rolled up or is remembered
 }
 
 // CurrencyError says that a sum would mix currencies, which the log must never ask for.
@@ -83,7 +84,7 @@ func (e *CurrencyError) Error() string {
 
 // Volume folds the ledger up to a sequence. The caller makes sure that the warehouse holds the log that far.
 func (w *Warehouse) Volume(ctx context.Context, q VolumeQuery) (v Volume, err error) {
-	err = w.fold(ctx, q.UpTo, func(c chosen) error {
+	read := func(c chosen) error {
 		rolled, err := w.rolled(ctx, q.part(), c)
 		if err != nil {
 			return err
@@ -93,7 +94,12 @@ func (w *Warehouse) Volume(ctx context.Context, q VolumeQuery) (v Volume, err er
 			v, err = rolled.and(q, behind)
 		}
 		return err
-	})
+	}
+	if q.Rows {
+		err = read(nil)
+	} else {
+		err = w.fold(ctx, q.UpTo, read)
+	}
 	return v, err
 }
 

@@ -137,6 +137,7 @@ type volumeInput struct {
 	By      warehouse.By `query:"by" enum:"total,chapter,pair,month" default:"total" doc:"What divides the total into items"`
 	Limit   int          `query:"limit" minimum:"1" maximum:"1000" doc:"By chapter or pair: only so many, the largest, and the rest as one sum; all when left out"`
 	Company deal.ID      `query:"company" doc:"By pair: only pairs of this company, which do not add up to the total"`
+	Rows    bool         `query:"rows" doc:"Sum every event anew, whatever was added up before: slower, for an audit"`
 }
 
 func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*huma.StreamResponse, error) {
@@ -156,7 +157,7 @@ func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*huma
 	if err != nil {
 		return nil, err
 	}
-	q := warehouse.VolumeQuery{Association: in.ID, Year: in.Year, By: in.By, Limit: in.Limit, Company: in.Company}
+	q := warehouse.VolumeQuery{Association: in.ID, Year: in.Year, By: in.By, Limit: in.Limit, Company: in.Company, Rows: in.Rows}
 	v, err := s.cfg.Warehouse.VolumeOf(ctx, prefix, q)
 	if err != nil {
 		return nil, unanswered(err)
@@ -195,6 +196,7 @@ type togetherInput struct {
 	Year         int          `query:"year" required:"true" minimum:"1899" maximum:"2300" doc:"The calendar year"`
 	By           warehouse.By `query:"by" enum:"total,month" default:"total" doc:"What divides the total into items"`
 	AsOfSequence uint64       `query:"as_of_sequence" doc:"Include the events of the log up to this one; all that are there when left out"`
+	Rows         bool         `query:"rows" doc:"Sum every event anew, whatever was added up before: slower, for an audit"`
 }
 
 // volume is the report of all associations together, which the warehouse holds as that of the zero id.
@@ -208,7 +210,7 @@ func (s *Service) volume(ctx context.Context, in *togetherInput) (*struct{ Body 
 	if err != nil {
 		return nil, err
 	}
-	q := warehouse.VolumeQuery{Year: in.Year, By: in.By}
+	q := warehouse.VolumeQuery{Year: in.Year, By: in.By, Rows: in.Rows}
 	v, err := s.cfg.Warehouse.VolumeOf(ctx, prefix, q)
 	if err != nil {
 		return nil, unanswered(err)
