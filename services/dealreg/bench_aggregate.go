@@ -27,6 +27,7 @@ type benchAggregate struct {
 	Seconds int    `default:"20" help:"Each of the three measurements takes about so long at most, all rounds together."`
 	Deals   int    `default:"200000" help:"Deals in the log; nine of ten are one event, the others about six."`
 	Seed    uint64 `default:"1" help:"The same seed makes the same log."`
+	Rebuild bool   `help:"Store the whole log at last, and rebuild it while the totals are served."`
 }
 
 // Run prints one JSON object.
@@ -58,19 +59,27 @@ func (c *benchAggregate) Run(ctx context.Context, log *zap.Logger) (err error) {
 		aggregate.add(aggregated.events, aggregated.took)
 		steady = min(steady, slowestTenth(course))
 	}
-	peak, err := peakMemory()
-	if err != nil {
-		return err
-	}
-	return benchResult{
+	result := benchResult{
 		Bench: "aggregate", Figure: aggregate.perSecond(), Unit: "events/s",
 		Limit: 1 / (1/pull.perSecond() + 1/insert.perSecond()),
 		Also: map[string]float64{
 			"pull_events_per_second": pull.perSecond(), "insert_events_per_second": insert.perSecond(), "fill_events_per_second": fill,
 			"events": float64(filled.Events), "bytes_per_event": float64(filled.Bytes) / float64(filled.Events),
-			"slowest_tenth_times_first_tenth": steady, "peak_megabytes_with_the_broker": peak,
+			"slowest_tenth_times_first_tenth": steady,
 		},
-	}.print()
+	}
+	if c.Rebuild {
+		course, err := b.rebuild(ctx)
+		if err != nil {
+			return err
+		}
+		result.Also["rebuilt_events_per_second"] = course[len(course)-1].perSecond()
+		result.Also["rebuild_slowest_tenth_times_first_tenth"] = slowestTenth(course)
+	}
+	if result.Also["peak_megabytes_with_the_broker"], err = peakMemory(); err != nil {
+		return err
+	}
+	return result.print()
 }
 
 // benchRounds is how often all is measured.
@@ -271,4 +280,47 @@ func (b *aggregateBench) aggregate(ctx context.Context, round int, course *[]spe
 	}
 	stop()
 	return errors.Join(err, ctx.Err(), <-ended)
+}
+
+// rebuild has the whole log stored and then rebuilt, and gives how far the rebuild was when.
+func (b *aggregateBench) rebuild(ctx context.Context) (course []speed, err error) {
+	house, err := b.database(ctx, "rebuilt")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = house.Close() }()
+	s, err := aggregator.New(aggregator.Config{NATS: b.nc, Warehouse: house, Log: b.log})
+	if err != nil {
+		return nil, err
+	}
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(running) }()
+	defer func() {
+		stop()
+		err = errors.Join(err, <-ended)
+	}()
+	if err := s.WaitFor(ctx, b.last); err != nil {
+		return nil, err
+	}
+	if _, err := s.StartRebuild(ctx, 0); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	for {
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return nil, err
+		}
+		p, _ := s.Rebuild(ctx)
+		if n := len(course); p.Position > 0 && (n == 0 || p.Position > course[n-1].events) {
+			course = append(course, speed{p.Position, time.Since(start)})
+		}
+		switch p.State {
+		case aggregator.RebuildDone:
+			return course, nil
+		case aggregator.RebuildFailed:
+			return nil, p.Err
+		case aggregator.RebuildRunning:
+		}
+	}
 }

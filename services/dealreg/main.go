@@ -44,7 +44,6 @@ type cli struct {
 
 func main() {
 	embedded.RunEngineIfAsked()
-	tuneCollector()
 	os.Exit(run(os.Args[1:]))
 }
 
@@ -68,6 +67,7 @@ type exitCode int
 func (c exitCode) Error() string { return fmt.Sprintf("exit %d", int(c)) }
 
 func run(args []string) int {
+	tuneCollector()
 	var c cli
 	parser := kong.Must(&c, kong.Name("dealreg"), kong.DefaultEnvars("DEALREG"), kong.UsageOnError(),
 		kong.Description("Register deals between partners; see what they add up to."))
