@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,6 +15,9 @@ const askTimeout = 5 * time.Second
 
 // FetchAheadBytes bounds what Follow buffers.
 const FetchAheadBytes = 16 << 20
+
+// silence is how long nothing comes before a reader asks whether the next event cannot be read.
+const silence = 2 * time.Second
 
 // errSkipped ends Follow when the client missed a message.
 var errSkipped = errors.New("a message got lost between the log and here: read again")
@@ -49,6 +53,8 @@ func (l *Log) Follow(
 		default: // the first reason counts
 		}
 	}
+	var given atomic.Uint64 // the last event that each got
+	given.Store(behind)
 	last, delivered := behind, uint64(0) // after a failure they stay, and nothing follows them any more
 	reading, err := consumer.Consume(func(m jetstream.Msg) {
 		meta, err := m.Metadata()
@@ -70,6 +76,7 @@ func (l *Log) Follow(
 			return
 		}
 		last, delivered = seq, meta.Sequence.Consumer
+		given.Store(last)
 	}, jetstream.PullMaxBytes(FetchAheadBytes), jetstream.PullExpiry(10*time.Second), jetstream.PullHeartbeat(2*time.Second),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { fail(err) }))
 	if err != nil {
@@ -79,10 +86,22 @@ func (l *Log) Follow(
 	if began != nil {
 		began()
 	}
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	look := time.NewTicker(silence)
+	defer look.Stop()
+	for looked := behind; ; looked = given.Load() {
+		select {
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-look.C:
+		}
+		if given.Load() != looked {
+			continue
+		}
+		err := l.readable(ctx, looked+1)
+		if _, missing := errors.AsType[*GapError](err); missing { // what else is wrong shows in the reading itself
+			return fmt.Errorf("read the log: %w", err)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -38,6 +39,7 @@ type Log struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	commit committer
+	lost   atomic.Pointer[error]
 }
 
 // NewLog makes a Log on the connection. It asks nothing of the server yet. All writers of a process share one Log: only
@@ -128,7 +130,7 @@ func (l *Log) Append(ctx context.Context, d Draft) (uint64, error) {
 
 // publish writes one event alone. After an error that is not the server's own it may be in the log.
 func (l *Log) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
-	if err := connected(l.nc); err != nil {
+	if err := l.writable(); err != nil {
 		return 0, err
 	}
 	ack, err := l.js.PublishMsg(ctx, m, jetstream.WithExpectStream(DealsStream))
@@ -187,7 +189,7 @@ func (l *Log) AppendBatch(ctx context.Context, drafts []Draft) error {
 // publishBatch writes events of different deals, all or none, one behind the other, and gives the last one's sequence.
 // After an error that is not the server's own they may be in the log.
 func (l *Log) publishBatch(ctx context.Context, messages []*nats.Msg) (last uint64, err error) {
-	if err := connected(l.nc); err != nil {
+	if err := l.writable(); err != nil {
 		return 0, err
 	}
 	// Without flow control only the commit waits, as long as ctx does; an answer to the first message has a time of its own.
@@ -267,6 +269,14 @@ func (l *Log) has(ctx context.Context, id deal.ID) (bool, error) {
 
 func (l *Log) next(ctx context.Context, id deal.ID, from uint64) (Stored, error) {
 	return l.get(ctx, getRequest{Sequence: from, NextFor: Subject(id)})
+}
+
+// writable fails at once while the log must not be written or is out of reach.
+func (l *Log) writable() error {
+	if err := l.Lost(); err != nil {
+		return err
+	}
+	return connected(l.nc)
 }
 
 // connected fails at once while there is no connection: the client would keep a write and send it later, when nobody
@@ -382,8 +392,8 @@ func (l *Log) Latest(ctx context.Context, ids []deal.ID) (map[deal.ID]Stored, er
 }
 
 // Read gives every message of the log from a sequence to the last that there was when it began, in order, with the
-// payload as stored. It ends with the first error of fn, and with an error where a sequence is missing: the store is
-// damaged there.
+// payload as stored. It ends with the first error of fn, and with a GapError where a sequence is missing: the store is
+// damaged there. When the last event is missing it gives none: nothing would come behind it to end the wait.
 func (l *Log) Read(ctx context.Context, from uint64, fn func(sequence uint64, subject string, payload []byte) error) error {
 	s, err := l.js.Stream(ctx, DealsStream)
 	if err != nil {
@@ -392,6 +402,9 @@ func (l *Log) Read(ctx context.Context, from uint64, fn func(sequence uint64, su
 	last, from := s.CachedInfo().State.LastSeq, max(from, 1)
 	if from > last {
 		return nil
+	}
+	if err := l.readable(ctx, last); err != nil {
+		return fmt.Errorf("read the log: %w", err)
 	}
 	consumer, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
@@ -404,7 +417,7 @@ func (l *Log) Read(ctx context.Context, from uint64, fn func(sequence uint64, su
 		return fmt.Errorf("read the log: %w", err)
 	}
 	defer messages.Stop()
-	for want := from; ; want++ {
+	for want := from; want <= last; want++ {
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return fmt.Errorf("read the log: %w", err)
@@ -414,15 +427,13 @@ func (l *Log) Read(ctx context.Context, from uint64, fn func(sequence uint64, su
 			return fmt.Errorf("read the log: %w", err)
 		}
 		if meta.Sequence.Stream != want {
-			return fmt.Errorf("read the log: sequence %d is missing, the next one is %d", want, meta.Sequence.Stream)
+			return fmt.Errorf("read the log: %w", &GapError{Want: want, Got: meta.Sequence.Stream})
 		}
-		if err := fn(meta.Sequence.Stream, m.Subject(), m.Data()); err != nil {
+		if err := fn(want, m.Subject(), m.Data()); err != nil {
 			return err
 		}
-		if meta.Sequence.Stream >= last {
-			return nil
-		}
 	}
+	return nil
 }
 
 // LastSequence is the stream's last sequence; 0 when it is empty.

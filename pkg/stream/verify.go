@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -19,10 +20,11 @@ const EndsBucket = "log_ends"
 // markEvery is how often the end of a log that grows is remembered. What is lost of the last moment goes unnoticed.
 const markEvery = time.Second
 
-// mark is an event that the log must hold.
-type mark struct {
+// End is the last event of a log, as it was at some time: the log must hold it ever after. The zero End is that of an
+// empty log.
+type End struct {
 	Sequence uint64 `json:"sequence"`
-	Hash     []byte `json:"hash"` // of its payload
+	Hash     []byte `json:"hash,omitempty"` // of its payload
 }
 
 func ensureEnds(ctx context.Context, js jetstream.JetStream, replicas int) error {
@@ -59,25 +61,14 @@ var errThrough = errors.New("the log was read to its end")
 //
 // The errors are TruncatedError, ChangedError and GapError, and others after which it may be tried again.
 func (l *Log) Verify(ctx context.Context, began func(events uint64)) error {
+	if err := l.Reaches(ctx); err != nil {
+		return err
+	}
 	first, last, err := l.bounds(ctx)
-	if err != nil {
+	if err != nil || last < first {
 		return err
 	}
-	known, _, err := l.remembered(ctx)
-	if err != nil {
-		return err
-	}
-	if err := l.reaches(ctx, known, last); err != nil {
-		return err
-	}
-	if last < first {
-		return nil
-	}
-	_, err = l.HashAt(ctx, last) // nothing comes behind it that would show it to be missing
-	if _, missing := errors.AsType[*ChangedError](err); missing {
-		return &GapError{Want: last, Got: last + 1}
-	}
-	if err != nil {
+	if err := l.readable(ctx, last); err != nil { // sooner than by the silence behind it
 		return err
 	}
 	if began != nil {
@@ -107,85 +98,115 @@ func (l *Log) bounds(ctx context.Context) (first, last uint64, err error) {
 	return max(s.CachedInfo().Config.FirstSeq, 1), s.CachedInfo().State.LastSeq, nil
 }
 
-// reaches compares the log, which ends at last, with the end that was remembered.
-func (l *Log) reaches(ctx context.Context, known mark, last uint64) error {
-	if known.Sequence == 0 {
-		return nil
+// readable is a GapError when the log reaches to the sequence and cannot read the event there. The broker passes over such
+// a one; when nothing follows it, only this shows it to be missing.
+func (l *Log) readable(ctx context.Context, sequence uint64) error {
+	_, last, err := l.bounds(ctx)
+	if err != nil || sequence > last {
+		return err
 	}
-	if known.Sequence > last {
-		return &TruncatedError{Known: known.Sequence, Last: last}
-	}
-	hash, err := l.HashAt(ctx, known.Sequence)
-	if err == nil && !bytes.Equal(hash[:], known.Hash) {
-		err = &ChangedError{Sequence: known.Sequence}
+	_, err = l.HashAt(ctx, sequence)
+	if _, missing := errors.AsType[*ChangedError](err); missing {
+		return &GapError{Want: sequence, Got: last + 1}
 	}
 	return err
 }
 
+// End gives the log's present end. It is a GapError when that cannot be read.
+func (l *Log) End(ctx context.Context) (End, error) {
+	_, last, err := l.bounds(ctx)
+	if err != nil || last == 0 {
+		return End{}, err
+	}
+	if err := l.readable(ctx, last); err != nil {
+		return End{}, err
+	}
+	hash, err := l.HashAt(ctx, last)
+	return End{Sequence: last, Hash: hash[:]}, err
+}
+
+// Holds makes sure that the log still has what was once its end. The errors are TruncatedError and ChangedError, and
+// others after which it may be tried again.
+func (l *Log) Holds(ctx context.Context, end End) error {
+	_, last, err := l.bounds(ctx)
+	switch {
+	case err != nil || end.Sequence == 0:
+		return err
+	case end.Sequence > last:
+		return &TruncatedError{Known: end.Sequence, Last: last}
+	}
+	hash, err := l.HashAt(ctx, end.Sequence)
+	if err == nil && !bytes.Equal(hash[:], end.Hash) {
+		err = &ChangedError{Sequence: end.Sequence}
+	}
+	return err
+}
+
+// Reaches makes sure that the log reaches as far as it was known to. The errors are those of Holds.
+func (l *Log) Reaches(ctx context.Context) error {
+	known, _, err := l.remembered(ctx)
+	if err != nil {
+		return err
+	}
+	return l.Holds(ctx, known)
+}
+
 // remembered is the end that was remembered, and its revision in the bucket; both are zero when there is none.
-func (l *Log) remembered(ctx context.Context) (m mark, revision uint64, err error) {
+func (l *Log) remembered(ctx context.Context) (end End, revision uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	kv, err := l.js.KeyValue(ctx, EndsBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return mark{}, 0, nil
+		return End{}, 0, nil
 	}
 	if err != nil {
-		return mark{}, 0, fmt.Errorf("read the log's remembered end: %w", err)
+		return End{}, 0, fmt.Errorf("read the log's remembered end: %w", err)
 	}
 	entry, err := kv.Get(ctx, DealsStream)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return mark{}, 0, nil
+		return End{}, 0, nil
 	}
 	if err == nil {
-		err = json.Unmarshal(entry.Value(), &m)
+		err = json.Unmarshal(entry.Value(), &end)
 	}
 	if err != nil {
-		return mark{}, 0, fmt.Errorf("read the log's remembered end: %w", err)
+		return End{}, 0, fmt.Errorf("read the log's remembered end: %w", err)
 	}
-	return m, entry.Revision(), nil
+	return end, entry.Revision(), nil
 }
 
 // Remember lets Verify know that the log reaches to its present end. The errors are those of a log that lost what was
 // remembered before, TruncatedError and ChangedError, and others after which it may be tried again.
 func (l *Log) Remember(ctx context.Context) error {
-	_, last, err := l.bounds(ctx)
+	known, revision, err := l.remembered(ctx)
 	if err != nil {
 		return err
 	}
-	known, revision, err := l.remembered(ctx)
-	if err != nil || last == known.Sequence {
+	if err := l.Holds(ctx, known); err != nil {
 		return err
 	}
-	if err := l.reaches(ctx, known, last); err != nil {
+	now, err := l.End(ctx)
+	if err != nil || now.Sequence == known.Sequence {
 		return err
 	}
-	return l.remember(ctx, last, revision)
+	return l.remember(ctx, now, revision)
 }
 
 // Accept takes the log as it is: what it lost is forgotten.
 func (l *Log) Accept(ctx context.Context) error {
-	_, last, err := l.bounds(ctx)
-	if err != nil {
-		return err
-	}
 	known, revision, err := l.remembered(ctx)
 	if err != nil || known.Sequence == 0 {
 		return err
 	}
-	return l.remember(ctx, last, revision)
+	now, err := l.End(ctx)
+	if err != nil {
+		return err
+	}
+	return l.remember(ctx, now, revision)
 }
 
-// remember puts the end at last in the place of what was remembered at the revision.
-func (l *Log) remember(ctx context.Context, last, revision uint64) error {
-	now := mark{Sequence: last}
-	if last > 0 {
-		hash, err := l.HashAt(ctx, last)
-		if err != nil {
-			return err
-		}
-		now.Hash = hash[:]
-	}
+// remember puts the end into the place of what was remembered at the revision.
+func (l *Log) remember(ctx context.Context, now End, revision uint64) error {
 	value, err := json.Marshal(now)
 	if err != nil {
 		return fmt.Errorf("remember the log's end: %w", err)
@@ -202,20 +223,43 @@ func (l *Log) remember(ctx context.Context, last, revision uint64) error {
 	return nil
 }
 
-// KeepEnd remembers the end of the log while it grows, every second and once more when ctx ends; not before the log is
-// open to be written: until then it may be one that lost its end. tell hears of every try, nil when it went well.
+// KeepEnd remembers the end of the log while it grows, every second, when the connection is back, and once more when ctx
+// ends; not before the log is open to be written: until then it may be one that lost its end. tell hears of every try, nil
+// when it went well. While what was remembered is not in the log, Lost says so, and this Log writes nothing.
 func (l *Log) KeepEnd(ctx context.Context, open <-chan struct{}, tell func(error)) {
+	connected := l.nc.StatusChanged(nats.CONNECTED)
+	defer l.nc.RemoveStatusListener(connected)
 	tick := time.NewTicker(markEvery)
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		select {
 		case <-tick.C:
+		case <-connected:
 		case <-ctx.Done():
 		}
 		select {
 		case <-open:
-			tell(l.Remember(context.WithoutCancel(ctx)))
+			err := l.Remember(context.WithoutCancel(ctx))
+			l.doubt(err)
+			tell(err)
 		default:
 		}
 	}
+}
+
+// doubt keeps the error when it says that the log lost something, and lets go of it when all is well again.
+func (l *Log) doubt(err error) {
+	_, truncated := errors.AsType[*TruncatedError](err)
+	_, changed := errors.AsType[*ChangedError](err)
+	if truncated || changed || err == nil {
+		l.lost.Store(&err)
+	}
+}
+
+// Lost is why the log must not be written any more: a TruncatedError or a ChangedError that KeepEnd met last; else nil.
+func (l *Log) Lost() error {
+	if lost := l.lost.Load(); lost != nil {
+		return *lost
+	}
+	return nil
 }

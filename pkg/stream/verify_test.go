@@ -9,8 +9,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/embedded"
+	"github.com/dealreg/dealreg/pkg/embedded/embeddedtest"
 	"github.com/dealreg/dealreg/pkg/stream"
 )
 
@@ -220,6 +223,98 @@ func TestReads_TellADealThatCannotBeReadFromOneThatIsNotThere(t *testing.T) {
 		}
 		if _, err := read(t.Context(), exampleOf(3).Deal.ID); !errors.Is(err, stream.ErrNoDeal) {
 			t.Errorf("%s gives %v; want ErrNoDeal", name, err)
+		}
+	}
+}
+
+func TestRead_NeverWaitsForALastEventThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	b := newBroken(t)
+	lastOne := draft(t, 2, "a", nil)
+	add(t, b.Log, draft(t, 1, "a", nil))
+	add(t, b.Log, lastOne)
+	b.broker.Stop()
+	b.flip(lastOne.Payload)
+	b.start()
+	is(t, b.Read(t.Context(), 1, func(uint64, string, []byte) error { return nil }), &stream.GapError{Want: 2, Got: 3})
+	_, err := b.End(t.Context())
+	is(t, err, &stream.GapError{Want: 2, Got: 3})
+}
+
+// Nothing comes behind the events that are missing, so that only the silence shows it.
+func TestFollow_NeverWaitsForEventsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for missing := 1; missing <= 2; missing++ {
+		b := newBroken(t)
+		var payloads [][]byte
+		for n := range uint32(5) {
+			d := draft(t, n, "a", nil)
+			payloads = append(payloads, d.Payload)
+			add(t, b.Log, d)
+		}
+		b.broker.Stop()
+		for _, payload := range payloads[5-missing:] {
+			b.flip(payload)
+		}
+		b.start()
+		got := 0
+		err := b.Follow(t.Context(), 0, false, nil, func(jetstream.Msg, *jetstream.MsgMetadata) error { got++; return nil })
+		is(t, err, &stream.GapError{Want: uint64(6 - missing), Got: 6}) // #nosec G115 -- 1 or 2
+		if got != 5-missing {
+			t.Errorf("gives %d events; want %d", got, 5-missing)
+		}
+	}
+}
+
+func TestKeepEnd_ClosesALogThatCameBackShorter(t *testing.T) {
+	t.Parallel()
+	nc := embeddedtest.NATS(t)
+	log := ensure(t, nc)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range uint32(5) {
+		add(t, log, draft(t, n, "a", nil))
+	}
+	open, told := make(chan struct{}), make(chan error)
+	close(open)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { log.KeepEnd(ctx, open, func(err error) { told <- err }); close(ended) }()
+	if err := <-told; err != nil || log.Lost() != nil {
+		t.Fatal(err, log.Lost())
+	}
+	if err := js.DeleteStream(t.Context(), stream.DealsStream); err != nil {
+		t.Fatal(err)
+	}
+	other := ensure(t, nc)
+	for n := range uint32(3) {
+		add(t, other, draft(t, n, "a", nil))
+	}
+	until := func(want error) {
+		for fmt.Sprint(log.Lost()) != fmt.Sprint(want) {
+			<-told
+		}
+	}
+	until(&stream.TruncatedError{Known: 5, Last: 3})
+	if _, err := log.Append(t.Context(), draft(t, 9, "a", nil)); !errors.Is(err, stream.ErrUnknown) {
+		t.Errorf("writes a log that lost its end: %v", err)
+	}
+	if err := log.AppendBatch(t.Context(), []stream.Draft{draft(t, 9, "a", nil)}); !errors.Is(err, stream.ErrUnknown) {
+		t.Errorf("writes a log that lost its end: %v", err)
+	}
+	if err := other.Accept(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(nil)
+	add(t, log, draft(t, 9, "a", nil))
+	cancel()
+	for running := true; running; {
+		select {
+		case <-told:
+		case <-ended:
+			running = false
 		}
 	}
 }

@@ -16,9 +16,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/dealreg/dealreg/pkg/audit"
 	"github.com/dealreg/dealreg/pkg/embedded"
 	"github.com/dealreg/dealreg/pkg/embedded/embeddedtest"
+	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/services/registry"
 )
 
@@ -132,6 +136,76 @@ func TestChaos_NamesAFlippedBitAndNeverGoesOnWrong(t *testing.T) {
 				"--nats-url", broker.url, "--clickhouse-dsn", embeddedtest.ClickHouse(t))
 			w.meetsDamage(t, alone, uint64(sequence)) // #nosec G115 -- some hundred
 		})
+	}
+}
+
+// TestChaos_ClosesARunningRegistryWhoseLogComesBackShorter: the broker alone is started again, on a store that lost the last
+// event; the registry runs all the while, and would give its sequence to another one.
+func TestChaos_ClosesARunningRegistryWhoseLogComesBackShorter(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	port, err := embedded.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker := startBroker(t, filepath.Join(data, "nats"), port)
+	w, p := onUp(t, t.TempDir(), "--nats-url", broker.url)
+	payloads := w.logEntries()
+	nc, err := nats.Connect(broker.url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	remembered(t, nc, len(payloads))
+	broker.kill()
+	flip(t, data, payloads[len(payloads)-1])
+	do(t, "find", data, "-name", "index.db", "-delete")
+	startBroker(t, filepath.Join(data, "nats"), port)
+
+	lost := fmt.Sprintf("the log ends at %d but had sequence %d", len(payloads)-1, len(payloads))
+	p.says(`"log":"` + lost)
+	_, err = w.members[0].keys[0].once(t.Context(), call{
+		method: http.MethodPost, path: "/v1/deals", body: w.registration("late", 0, 0), header: map[string]string{"Idempotency-Key": "late"},
+	})
+	if problem, answered := errors.AsType[*problemError](err); !answered || problem.Status != http.StatusServiceUnavailable || !strings.Contains(problem.Error(), lost) {
+		t.Errorf("a registration gets %v", err)
+	}
+	log, err := stream.NewLog(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last, err := log.LastSequence(t.Context()); err != nil || last != uint64(len(payloads)-1) { // #nosec G115 -- some
+		t.Errorf("the log goes on to %d, %v", last, err)
+	}
+}
+
+// remembered waits until it is remembered that the log reaches to the sequence.
+func remembered(t *testing.T, nc *nats.Conn, sequence int) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends, err := js.KeyValue(t.Context(), stream.EndsBucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	watcher, err := ends.Watch(t.Context(), stream.DealsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = watcher.Stop() }()
+	late := time.After(time.Minute)
+	for {
+		select {
+		case entry := <-watcher.Updates():
+			var end stream.End
+			if entry != nil && json.Unmarshal(entry.Value(), &end) == nil && end.Sequence == uint64(sequence) { // #nosec G115 -- some
+				return
+			}
+		case <-late:
+			t.Fatalf("the end at %d is not remembered", sequence)
+		}
 	}
 }
 

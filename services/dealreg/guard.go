@@ -32,7 +32,8 @@ func (a *assembly) wholeLog(log *stream.Log) func(context.Context) error {
 	}
 }
 
-// keepEnd remembers the log's end while the registry writes it, and once more behind its last event.
+// keepEnd remembers the log's end while the registry writes it, and once more behind its last event. It closes a registry
+// whose log came back shorter, until that is resolved.
 func (a *assembly) keepEnd(log *stream.Log, open <-chan struct{}) lifecycle.Part {
 	failing := false
 	return lifecycle.Part{Name: "log end", Run: func(ctx context.Context) error {

@@ -281,7 +281,7 @@ func (a *assembly) addServices(names []string) error {
 				gate = a.wholeLog(log)
 			}
 			s, err := registry.New(registry.Config{
-				Log: a.log, NATS: a.nc, Roster: a.roster, Store: a.store, Finder: a.house, Health: a.health, Now: time.Now,
+				Log: a.log, NATS: a.nc, Deals: log, Roster: a.roster, Store: a.store, Finder: a.house, Health: a.health, Now: time.Now,
 				Pepper: a.pepper, Replicas: a.Replicas, Gate: gate,
 			})
 			if err != nil {

@@ -10,10 +10,11 @@ import (
 
 	"github.com/dealreg/dealreg/pkg/lifecycle"
 	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 )
 
-// Config is what the registry needs. All fields are required but Replicas, Gate and TimerEvery.
+// Config is what the registry needs. All fields are required but Deals, Replicas, Gate and TimerEvery.
 type Config struct {
 	Log    *zap.Logger
 	NATS   *nats.Conn
@@ -23,6 +24,8 @@ type Config struct {
 	Finder *warehouse.Warehouse // finds deals for lists; the log says what they are
 	Health *lifecycle.Health
 	Now    func() time.Time
+	// Deals is the log. While it says that it lost its end, the registry is closed. Nil: one of the registry's own.
+	Deals *stream.Log
 	// Replicas of the streams that the registry creates; 0 means 1.
 	Replicas int
 	// Gate blocks until changes may begin: until the log was found whole. Nil opens at once.

@@ -38,18 +38,19 @@ func New(cfg Config) (*Service, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	log, err := stream.NewLog(cfg.NATS)
-	if err != nil {
-		return nil, fmt.Errorf("registry: %w", err)
-	}
 	js, err := jetstream.New(cfg.NATS)
 	if err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
+	if cfg.Deals == nil {
+		if cfg.Deals, err = stream.NewLog(cfg.NATS); err != nil {
+			return nil, fmt.Errorf("registry: %w", err)
+		}
+	}
 	if cfg.TimerEvery == 0 {
 		cfg.TimerEvery = time.Minute
 	}
-	s := &Service{cfg: cfg, log: log, js: js, opened: make(chan struct{})}
+	s := &Service{cfg: cfg, log: cfg.Deals, js: js, opened: make(chan struct{})}
 	s.imports, s.timers, s.restate = newImporter(s), newTimers(s), newRestater(s)
 	if s.conflicts, err = newConflicts(s); err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
@@ -101,13 +102,16 @@ func (s *Service) Run(ctx context.Context) error {
 // Opened is closed once the registry takes changes.
 func (s *Service) Opened() <-chan struct{} { return s.opened }
 
-// isOpen is nil once the registry takes changes, else the Problem that says it does not yet. Nor are deals read before: of a
-// log that lost its end, the deals are as they were.
+// isOpen is nil while the registry takes changes, else the Problem that says why it does not. Nor are deals read then: of
+// a log that lost its end, the deals are as they were.
 func (s *Service) isOpen() error {
 	select {
 	case <-s.opened:
-		return nil
 	default:
 		return httpapi.Unavailable("the registry is not open yet", nil)
 	}
+	if lost := s.log.Lost(); lost != nil {
+		return httpapi.Unavailable("the registry is closed: "+lost.Error(), nil)
+	}
+	return nil
 }
