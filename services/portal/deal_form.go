@@ -23,8 +23,8 @@ type dealForm struct {
 	Rows                     []shareRow // of a new deal the partners, else all parties
 	Key                      string     // Idempotency-Key
 	Revision                 uint64     // that the form was made for
-	Faults                   map[string]string
-	Notices                  []string
+	Faults                   map[string]reason
+	Notices                  []reason
 	Left                     string // what the shares leave of the value; empty when that cannot be told
 	OwnGetsRest, Resumed     bool
 	speech                   *speech
@@ -68,10 +68,13 @@ func readDealForm(s *speech, posted url.Values) *dealForm {
 	return f
 }
 
-func newDealForm(s *speech) *dealForm { return &dealForm{Faults: map[string]string{}, speech: s} }
+func newDealForm(s *speech) *dealForm { return &dealForm{Faults: map[string]reason{}, speech: s} }
 
 // faultAt is what is wrong with a field; no text for nothing.
-type faultAt struct{ ID, Text string }
+type faultAt struct {
+	ID string
+	reason
+}
 
 // At finds the fault of a field, of a numbered one with its number.
 func (f *dealForm) At(field string, number ...int) faultAt {
@@ -90,9 +93,14 @@ func (a faultAt) State() template.HTMLAttr {
 }
 
 func (f *dealForm) bad(field, key string, pairs ...any) {
-	if f.Faults[field] == "" {
-		f.Faults[field] = f.speech.text(key, pairs...)
+	if _, there := f.Faults[field]; !there {
+		f.Faults[field] = reason{Text: f.speech.text(key, pairs...)}
 	}
+}
+
+// notice says something of the whole form.
+func (f *dealForm) notice(key string) {
+	f.Notices = append(f.Notices, reason{Text: f.speech.text(key)})
 }
 
 // sound tells whether nothing is known to be wrong.
@@ -184,7 +192,7 @@ func (f *dealForm) figures() (api.Amount, []api.Amount) {
 // count says what the shares leave, as far as they can be read, without finding fault.
 func (f *dealForm) count() {
 	trial := *f
-	trial.Faults = map[string]string{}
+	trial.Faults = map[string]reason{}
 	trial.figures()
 	f.Left = trial.Left
 }
@@ -198,9 +206,9 @@ func amountOf(a money.Amount) api.Amount {
 
 var partyPointer = regexp.MustCompile(`^/parties/(\d)/(share|company_id)`)
 
-// blame puts the faults that the API found at their fields. The first party of a new deal is the own company, which has
+// blame puts the faults that the API found at their fields, told as people read them. The first party of a new deal is the own company, which has
 // no row.
-func (f *dealForm) blame(faults []api.Fault) {
+func (f *dealForm) blame(faults []api.Fault, tell func(text string) reason) {
 	fields := map[string]string{
 		"/title": "title", "/customer/name": "customer", "/customer/country": "country", "/value/amount": "value",
 		"/value/currency": "currency", "/expected_on": "expected", "/won_on": "won", "/reason": "reason", "/parties": "shares",
@@ -216,11 +224,10 @@ func (f *dealForm) blame(faults []api.Fault) {
 				field = map[string]string{"share": "share.", "company_id": "company."}[m[2]] + strconv.Itoa(i)
 			}
 		}
-		said := f.speech.text("deals.fault.said", "what", fault.Detail)
 		if field == "" {
-			f.Notices = append(f.Notices, said)
-		} else if f.Faults[field] == "" {
-			f.Faults[field] = said
+			f.Notices = append(f.Notices, tell(fault.Detail))
+		} else if _, there := f.Faults[field]; !there {
+			f.Faults[field] = tell(fault.Detail)
 		}
 	}
 }

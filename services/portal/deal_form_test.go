@@ -65,7 +65,7 @@ func TestDealForm_GivesOneEmptyShareWhatRemains(t *testing.T) {
 		}
 		said := strings.Join(got, " ")
 		for field, fault := range f.Faults {
-			said = field + " " + fault
+			said = field + " " + fault.Text
 		}
 		place, what, _ := strings.Cut(c.want, " ")
 		if said != c.want && (f.sound() || !strings.HasPrefix(said, place) || !strings.Contains(said, what)) {
@@ -83,13 +83,13 @@ func TestDealForm_ShowsEachFaultOfTheAPIAtItsField(t *testing.T) {
 		{Pointer: "/parties/1/share/amount", Detail: "share"},
 		{Pointer: "/parties/2/company_id", Detail: "company"},
 		{Pointer: "/elsewhere", Detail: "else"},
-	})
+	}, func(text string) reason { return reason{Text: "told: " + text} })
 	for field, detail := range map[string]string{"customer": "name", "share.0": "share", "company.1": "company"} {
-		if !strings.Contains(f.Faults[field], detail) {
-			t.Errorf("%s: %q", field, f.Faults[field])
+		if f.Faults[field].Text != "told: "+detail {
+			t.Errorf("%s: %+v", field, f.Faults[field])
 		}
 	}
-	if len(f.Notices) != 1 || !strings.Contains(f.Notices[0], "else") {
+	if len(f.Notices) != 1 || !strings.Contains(f.Notices[0].Text, "told: else") {
 		t.Errorf("what has no field: %v", f.Notices)
 	}
 }

@@ -81,18 +81,22 @@ func (v *visit) told(err error, f *dealForm, forbidden string) bool {
 	}
 	switch problem.Status {
 	case http.StatusUnprocessableEntity, http.StatusBadRequest:
-		f.blame(problem.Faults)
+		f.blame(problem.Faults, v.refusal)
 		if f.sound() && len(f.Notices) == 0 {
-			f.Notices = append(f.Notices, v.speech.text("deals.fault.said", "what", problem.Detail))
+			f.Notices = append(f.Notices, v.refusal(problem.Detail))
 		}
 	case http.StatusForbidden:
-		f.Notices = append(f.Notices, v.speech.text(forbidden))
+		said := v.refusal(problem.Detail)
+		if !said.known {
+			said = reason{Text: v.speech.text(forbidden)}
+		}
+		f.Notices = append(f.Notices, said)
 	case http.StatusConflict:
-		f.Notices = append(f.Notices, v.speech.text("deals.notice.conflict"))
+		f.notice("deals.notice.conflict")
 	case http.StatusPreconditionFailed:
-		f.Notices = append(f.Notices, v.speech.text("deals.notice.changed"))
+		f.notice("deals.notice.changed")
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		f.Notices = append(f.Notices, v.speech.text("deals.notice.again"))
+		f.notice("deals.notice.again")
 	default:
 		return false
 	}

@@ -174,7 +174,7 @@ func (v *visit) register(f *dealForm, key string) error {
 		return nil
 	}
 	if keyUsed(err) { // the form has made another deal
-		f.Notices = append(f.Notices, v.speech.text("deals.new.again"))
+		f.notice("deals.new.again")
 		fresh := url.Values{"form": {uuid.NewString()}}
 		v.r.URL.RawQuery = fresh.Encode()
 		return v.showNewDeal(http.StatusConflict, f)

@@ -28,7 +28,7 @@ type dealView struct {
 	Others   []string // moves that have pages of their own
 	Repeats  []repeat
 	History  []said
-	Notices  []string
+	Notices  []reason
 	Key      string
 	As       string
 	Own      string // the own company's name
@@ -129,7 +129,7 @@ func (v *visit) dealFacts(id deal.ID) (dealFacts, error) {
 	return f, v.nameIDs(f.names, ids)
 }
 
-func (v *visit) showDeal(status int, id deal.ID, notices ...string) error {
+func (v *visit) showDeal(status int, id deal.ID, notices ...reason) error {
 	f, err := v.dealFacts(id)
 	if err != nil {
 		return err

@@ -85,6 +85,11 @@ func (s *speech) text(key string, pairs ...any) string {
 	if !ok {
 		return key
 	}
+	return fill(text, pairs)
+}
+
+// fill puts values at the {places} of a text: name and value in turn.
+func fill(text string, pairs []any) string {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		text = strings.ReplaceAll(text, "{"+fmt.Sprint(pairs[i])+"}", fmt.Sprint(pairs[i+1]))
 	}

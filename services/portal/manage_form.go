@@ -17,9 +17,10 @@ type form struct {
 	Action string // where it is sent; empty for the page that shows it
 	Fields []field
 	Hidden map[string]string
-	Fault  string // what is wrong with the whole of it
-	File   bool   // it sends a file
-	Quiet  bool   // its button is not the page's main one
+	Faults []reason                 // what is wrong with the whole of it
+	File   bool                     // it sends a file
+	Quiet  bool                     // its button is not the page's main one
+	tell   func(text string) reason // what the API refused, in the reader's language
 }
 
 // field is one thing to fill in. Its name is that of the API's field, so that a fault is shown where it belongs.
@@ -33,7 +34,7 @@ type field struct {
 	Max      int // characters; 0 for no limit here
 	Label    string
 	Hint     string
-	Fault    string
+	Faults   []reason
 }
 
 // option is one choice.
@@ -69,10 +70,10 @@ func (f form) State(one field) template.HTMLAttr {
 	if one.Required {
 		state = append(state, "required")
 	}
-	if one.Fault != "" {
+	if len(one.Faults) > 0 {
 		state = append(state, `aria-invalid="true"`)
 	}
-	if one.Hint != "" || one.Fault != "" {
+	if one.Hint != "" || len(one.Faults) > 0 {
 		state = append(state, `aria-describedby="`+f.ID(one.Name)+`-note"`)
 	}
 	return template.HTMLAttr(strings.Join(state, " ")) // #nosec G203 -- our own names, nothing that was typed
@@ -88,7 +89,7 @@ func (f field) Has(value string) bool {
 
 // form fills in a form's texts. It does what the page tells its acts apart by.
 func (v *visit) form(name, does string, fields ...field) *form {
-	f := &form{Name: name, Fields: fields, Hidden: map[string]string{"act": does}}
+	f := &form{Name: name, Fields: fields, Hidden: map[string]string{"act": does}, tell: v.refusal}
 	for i := range f.Fields {
 		one := &f.Fields[i]
 		key := name + "." + one.Name
@@ -131,41 +132,42 @@ func (f *form) blame(err error) bool {
 	default:
 		return false
 	}
-	var rest []string
 	for _, fault := range problem.Faults {
-		name, _, _ := strings.Cut(strings.TrimPrefix(fault.Pointer, "/"), "/")
+		name, inner, _ := strings.Cut(strings.TrimPrefix(fault.Pointer, "/"), "/")
 		if name == "" {
 			name = fault.Parameter
 		}
+		said := f.tell(fault.Detail)
 		i := slices.IndexFunc(f.Fields, func(one field) bool { return one.Name == name })
 		if i < 0 {
-			rest = append(rest, fault.Detail)
+			f.Faults = append(f.Faults, said)
 			continue
 		}
-		if f.Fields[i].Fault != "" {
-			f.Fields[i].Fault += "; "
+		if f.Fields[i].Kind == "area" && inner != "" { // the name of one of its lines
+			said.Text = unescapePointer.Replace(inner) + ": " + said.Text
 		}
-		f.Fields[i].Fault += fault.Detail
+		f.Fields[i].Faults = append(f.Fields[i].Faults, said)
 	}
 	if len(problem.Faults) == 0 {
-		rest = append(rest, problem.Detail)
+		f.Faults = append(f.Faults, f.tell(problem.Detail))
 	}
-	f.Fault = strings.Join(rest, "; ")
 	return true
 }
+
+var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~")
 
 // fault marks a field.
 func (f *form) fault(name, words string) {
 	for i := range f.Fields {
 		if f.Fields[i].Name == name {
-			f.Fields[i].Fault = words
+			f.Fields[i].Faults = []reason{{Text: words}}
 		}
 	}
 }
 
 // Faulty tells whether anything is wrong.
 func (f *form) Faulty() bool {
-	return f.Fault != "" || slices.ContainsFunc(f.Fields, func(one field) bool { return one.Fault != "" })
+	return len(f.Faults) > 0 || slices.ContainsFunc(f.Fields, func(one field) bool { return len(one.Faults) > 0 })
 }
 
 // posted is what the request's form holds.
@@ -191,7 +193,7 @@ func statusOf(f *form) int {
 	return http.StatusOK
 }
 
-// What a session holds for the page after the next redirect: a message's key, and the API's words.
+// What a session holds for the page after the next redirect: a message's key, and what the API said.
 const (
 	sessionDone    = "done"
 	sessionRefused = "refused"
@@ -220,8 +222,8 @@ func (v *visit) refused(err error, path string) error {
 		return err
 	}
 	text := problem.Detail
-	if text == "" && len(problem.Faults) > 0 {
-		text = problem.Faults[0].Detail
+	if len(problem.Faults) > 0 {
+		text = problem.Faults[0].Detail // it says more
 	}
 	v.s.sessions.Put(v.ctx, sessionRefused, text)
 	v.redirect(path, nil)

@@ -20,7 +20,11 @@ func somebody(t *testing.T, code string) *visit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	service := &Service{speech: map[string]*speech{"en": s, "de": s}, cfg: Config{MailOn: true}}
+	words, err := readAPIWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := &Service{apiWords: words, speech: map[string]*speech{"en": s, "de": s}, cfg: Config{MailOn: true}}
 	return &visit{
 		s: service, r: httptest.NewRequest(http.MethodGet, "/", nil), ctx: t.Context(), speech: s,
 		person: &api.Session{Role: roleRegistrar},
@@ -65,11 +69,37 @@ func TestForm_ShowsFaultsAtTheirFieldsAndKeepsWhatWasTyped(t *testing.T) {
 	at := func(name string) field {
 		return f.Fields[slices.IndexFunc(f.Fields, func(one field) bool { return one.Name == name })]
 	}
-	if !refused || at("from").Fault != "no day" || at("from").Value != "2026-13-01" || at("chapter_id").Fault != "no chapter" || f.Fault != "something else" {
+	says := func(faults []reason, text string) bool { return len(faults) == 1 && faults[0].Text == text }
+	if !refused || !says(at("from").Faults, "no day") || at("from").Value != "2026-13-01" || !says(at("chapter_id").Faults, "no chapter") || !says(f.Faults, "something else") {
 		t.Errorf("%+v", f)
 	}
 	if v.enrolForm(nil, api.Enrolment{}).blame(&api.Error{Status: http.StatusNotFound}) {
 		t.Error("what does not exist is no fault of a form")
+	}
+}
+
+func TestForm_TellsFaultsInTheReadersLanguageAndMarksWhatIsNot(t *testing.T) {
+	t.Parallel()
+	f := somebody(t, "de").endpointForm("endpoint", "create", nil, api.Endpoint{}, true)
+	f.blame(&api.Error{Status: http.StatusUnprocessableEntity, Faults: []api.Fault{
+		{Pointer: "/url", Detail: "it must begin with https://"},
+		{Pointer: "/headers/X-A~1B", Detail: "set by the delivery itself: choose another name"},
+		{Pointer: "/description", Detail: "longer than 500 characters: write a shorter one"},
+		{Detail: "something new"},
+	}})
+	var got []string
+	for _, r := range slices.Concat(f.Fields[0].Faults, f.Fields[1].Faults, f.Fields[3].Faults, f.Faults) {
+		if r.Foreign {
+			r.Text = "(en) " + r.Text
+		}
+		got = append(got, r.Text)
+	}
+	want := []string{
+		"Muss mit https:// beginnen", "Länger als 500 Zeichen: Kürzen Sie es",
+		"X-A/B: Setzt die Zustellung selbst: Nehmen Sie einen anderen Namen", "(en) something new",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -33,7 +33,7 @@ type Service struct {
 	assets    []*asset
 	guard     *http.CrossOriginProtection
 	drafts    *drafts
-	reasons   []knownReason // of the API against the rows of an import
+	apiWords  []apiSentence
 	workbooks chan struct{} // holds a token while one is read
 	keeping   *rate.Limiter // of forms that came without a session
 }
@@ -59,15 +59,16 @@ func New(cfg Config) (*Service, error) {
 		}
 		s.assets = append(s.assets, a)
 	}
+	var err error
+	if s.apiWords, err = readAPIWords(); err != nil {
+		return nil, fmt.Errorf("portal: %w", err)
+	}
 	for _, code := range languages {
 		speech, err := newSpeech(code)
 		if err != nil {
 			return nil, fmt.Errorf("portal: %w", err)
 		}
 		s.speech[code] = speech
-		if code == languages[0] {
-			s.reasons = knownReasons(speech.messages)
-		}
 		if s.templates[code], err = parsePages(speech); err != nil {
 			return nil, fmt.Errorf("portal: %w", err)
 		}

@@ -67,7 +67,7 @@ var (
 	spoken    = regexp.MustCompile(`(?:aria-label|title|placeholder|alt)="([^"]*)"`)
 	asked     = regexp.MustCompile(`\b[tn] "([a-z.]+)"`)
 	computed  = regexp.MustCompile(`\(print "([a-z]+\.)"`)
-	goMessage = regexp.MustCompile(`(?:text|count)\("([a-z.]+)"`)
+	goMessage = regexp.MustCompile(`(?:text|count|notice)\("([a-z.]+)"`)
 )
 
 func TestTemplates_HoldNoTextOfTheirOwnAndNameMessagesThatExist(t *testing.T) {

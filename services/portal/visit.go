@@ -184,7 +184,7 @@ type frame struct {
 	Nav       []link
 	Menu      []link // of the person
 	Done      string // what the request before this page did
-	Refused   string // or why it did not
+	Refused   reason // or why it did not
 	CSS, JS   string
 	NoMail    bool // nothing but the pages tells the person what waits
 	Body      any
@@ -215,7 +215,7 @@ func (v *visit) render(status int, name, title string, nav []link, body any) {
 		})
 	}
 	if v.person != nil {
-		f.Menu, f.Done, f.Refused = v.menu(), v.said(), v.s.sessions.PopString(v.ctx, sessionRefused)
+		f.Menu, f.Done, f.Refused = v.menu(), v.said(), v.refusal(v.s.sessions.PopString(v.ctx, sessionRefused))
 	}
 	var text bytes.Buffer
 	if err := v.s.templates[v.speech.Code][name].ExecuteTemplate(&text, "layout", f); err != nil {

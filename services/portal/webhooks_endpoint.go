@@ -33,6 +33,7 @@ type endpointView struct {
 	Later    bool // this is not the first page
 	Base     string
 
+	Tell                   func(words string) reason // what came of an attempt
 	Change, Range, Recover *form
 	Acts, Asked            []act // done at once, and after a question
 }
@@ -58,7 +59,7 @@ func (s *Service) endpoint(v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := &endpointView{ID: id, Base: webhooksPath + "/" + id.String(), Zone: v.zone(), Outcomes: outcomes}
+	view := &endpointView{ID: id, Base: webhooksPath + "/" + id.String(), Zone: v.zone(), Outcomes: outcomes, Tell: v.reason}
 	types, err := v.api.EventTypes(v.ctx)
 	if err != nil {
 		return err
@@ -106,7 +107,7 @@ func (v *visit) actOnEndpoint(view *endpointView, e api.Endpoint, tag string) (a
 		}
 		return true, v.done("webhooks.done.deleted", webhooksPath)
 	case "change":
-		in := v.endpointInput(view.Change.typed(v.r.PostForm))
+		in := v.endpointInput(view.Change.typed(v.r.PostForm), e)
 		if view.Change.Faulty() {
 			return false, nil
 		}
@@ -218,7 +219,7 @@ func (v *visit) showEndpoint(view *endpointView, e api.Endpoint) error {
 		more.Set("cursor", page.NextCursor)
 		view.Next = view.Base + "?" + more.Encode()
 	}
-	view.Endpoint = endpointLine{Endpoint: e, State: stateOf(e)}
+	view.Endpoint = v.endpointLine(e)
 	view.head = head{Kicker: v.speech.text("webhooks.title"), Heading: shortURL(e.URL), Views: v.ownViews("webhooks")}
 	view.Acts = []act{actOf("webhooks.test", "test")}
 	if !e.Enabled || e.FailingSince != nil {

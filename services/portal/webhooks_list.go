@@ -25,6 +25,7 @@ type endpointLine struct {
 	api.Endpoint
 	Owner string // only where the person manages several owners'
 	State string // a key of a message
+	Why   reason // it is disabled
 }
 
 // secretShown is a secret on the one page that shows it.
@@ -49,7 +50,7 @@ func (s *Service) webhooks(v *visit) error {
 	if v.r.Method == http.MethodPost {
 		_ = v.posted("act") // reads the form
 		view.New.typed(v.r.PostForm)
-		in := v.endpointInput(view.New)
+		in := v.endpointInput(view.New, api.Endpoint{})
 		if kind, id, named := strings.Cut(v.posted("owner"), ":"); named && kind == "company" {
 			in.CompanyID = id
 		} else if named {
@@ -71,7 +72,7 @@ func (s *Service) webhooks(v *visit) error {
 	}
 	names := map[deal.ID]string{}
 	for _, e := range all {
-		line := endpointLine{Endpoint: e, State: stateOf(e)}
+		line := v.endpointLine(e)
 		if v.person.Role == roleOperator {
 			if line.Owner, err = v.ownerName(e, names); err != nil {
 				return err
@@ -106,6 +107,10 @@ func (v *visit) ownerName(e api.Endpoint, known map[deal.ID]string) (string, err
 	return text, nil
 }
 
+func (v *visit) endpointLine(e api.Endpoint) endpointLine {
+	return endpointLine{Endpoint: e, State: stateOf(e), Why: v.reason(e.DisabledReason)}
+}
+
 // stateOf is the message that says how an endpoint is.
 func stateOf(e api.Endpoint) string {
 	switch {
@@ -126,7 +131,7 @@ func (v *visit) endpointForm(name, does string, types []api.EventType, e api.End
 		{Value: "dealreg.deal.*", Text: v.speech.text("webhooks.types.deals")},
 	}
 	for _, t := range types {
-		options = append(options, option{t.Type, t.Type, t.Description})
+		options = append(options, option{t.Type, t.Type, v.reason(t.Description).Text})
 	}
 	for _, own := range e.EventTypes { // a group that an API call asked for
 		if !slices.ContainsFunc(options, func(o option) bool { return o.Value == own }) {
@@ -137,8 +142,13 @@ func (v *visit) endpointForm(name, does string, types []api.EventType, e api.End
 		{Name: "url", Kind: "url", Value: e.URL, Required: true, Max: 2000},
 		{Name: "description", Kind: "text", Value: e.Description, Max: 500},
 		{Name: "rate_per_second", Kind: "number", Value: strconv.FormatFloat(e.RatePerSecond, 'f', -1, 64), Required: true},
-		{Name: "event_types", Kind: "checks", Chosen: e.EventTypes, Options: options},
+		{Name: "headers", Kind: "area", Value: strings.Join(e.HeaderNames, "\n")},
+		{Name: "ordered", Kind: "check", Value: strconv.FormatBool(e.Ordered)},
 	}
+	if isNew {
+		fields = append(fields, field{Name: "signing", Kind: "radio", Value: signings[0], Options: v.signingOptions()})
+	}
+	fields = append(fields, field{Name: "event_types", Kind: "checks", Chosen: e.EventTypes, Options: options})
 	if isNew && v.person.Role == roleOperator {
 		fields = append([]field{{Name: "owner", Kind: "list", Required: true, Options: v.owners()}}, fields...)
 	}
@@ -158,15 +168,59 @@ func (v *visit) owners() []option {
 	return options
 }
 
-// endpointInput reads the form; what is no number is a fault of its field.
-func (v *visit) endpointInput(f *form) api.EndpointInput {
-	in := api.EndpointInput{URL: v.posted("url"), Description: v.posted("description"), EventTypes: append([]string{}, v.chosen("event_types")...)}
+// signings are the ways to sign, the usual one first.
+var signings = []string{"shared", "pair"}
+
+func (v *visit) signingOptions() []option {
+	var options []option
+	for _, way := range signings {
+		options = append(options, option{way, v.speech.text("webhooks.signing." + way), v.speech.text("webhooks.signing." + way + ".what")})
+	}
+	return options
+}
+
+// endpointInput reads the form of what is to be an endpoint, or to change it; what cannot be read is a fault of its field.
+func (v *visit) endpointInput(f *form, was api.Endpoint) api.EndpointInput {
+	in := api.EndpointInput{
+		URL: v.posted("url"), Description: v.posted("description"), EventTypes: append([]string{}, v.chosen("event_types")...),
+		Headers: v.headers(f, was.HeaderNames),
+	}
+	if ordered := v.posted("ordered") != ""; ordered != was.Ordered { // sent again it would begin anew
+		in.Ordered = &ordered
+	}
+	if was.ID.IsZero() {
+		in.Signing = v.posted("signing")
+	}
 	rate, err := strconv.ParseFloat(strings.Replace(v.posted("rate_per_second"), ",", ".", 1), 64)
 	if err != nil {
 		f.fault("rate_per_second", v.speech.text("form.nonumber"))
 	}
 	in.RatePerSecond = &rate
 	return in
+}
+
+// headers reads lines of a name, a colon and a value. What the endpoint sends along already needs no value, which nobody
+// is shown, and stays; what has no line any more is removed.
+func (v *visit) headers(f *form, before []string) map[string]*string {
+	headers := map[string]*string{}
+	for _, name := range before {
+		headers[name] = nil
+	}
+	for line := range strings.Lines(v.posted("headers")) {
+		name, value, set := strings.Cut(line, ":")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		i := slices.IndexFunc(before, func(old string) bool { return strings.EqualFold(old, name) })
+		if i >= 0 {
+			delete(headers, before[i])
+		}
+		switch {
+		case set:
+			headers[name] = &value
+		case name != "" && i < 0:
+			f.fault("headers", v.speech.text("webhooks.headers.novalue", "name", name))
+		}
+	}
+	return headers
 }
 
 // showSecret is the one page that shows an endpoint's secret.

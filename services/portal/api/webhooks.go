@@ -40,12 +40,15 @@ type EndpointSecret struct {
 
 // EndpointInput makes or changes an endpoint.
 type EndpointInput struct {
-	URL           string   `json:"url"`
-	EventTypes    []string `json:"event_types"`
-	Description   string   `json:"description"`
-	RatePerSecond *float64 `json:"rate_per_second,omitempty"`
-	CompanyID     string   `json:"company_id,omitempty"`     // the owner, which only the operator names
-	AssociationID string   `json:"association_id,omitempty"` // or this one
+	URL           string             `json:"url"`
+	EventTypes    []string           `json:"event_types"`
+	Description   string             `json:"description"`
+	RatePerSecond *float64           `json:"rate_per_second,omitempty"`
+	Headers       map[string]*string `json:"headers,omitempty"` // those that are set; a change removes one with nil
+	Ordered       *bool              `json:"ordered,omitempty"`
+	Signing       string             `json:"signing,omitempty"`        // of a new one: shared or pair
+	CompanyID     string             `json:"company_id,omitempty"`     // the owner, which only the operator names
+	AssociationID string             `json:"association_id,omitempty"` // or this one
 }
 
 // Endpoints lists those that the caller may manage, the oldest first.

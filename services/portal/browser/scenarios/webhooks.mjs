@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 export default async function ({ open, everywhere, world }) {
   const receiver = createServer((request, answer) => {
     request.resume();
+    receiver.heard = request.headers;
     answer.writeHead(receiver.well ? 204 : 500, { "Content-Type": "text/html" });
     answer.end(receiver.well ? undefined : "<b>the receiver is broken</b>");
   });
@@ -27,6 +28,11 @@ async function scenario({ open, everywhere, world, receiver, url }) {
   assert.equal(await page.getByLabel("Address").getAttribute("aria-invalid"), "true");
   assert.equal(await page.getByLabel("What it is for").inputValue(), "CRM");
   await visit.check("webhooks-refused");
+  const german = await open({ as: world.keys.admin, at: "/webhooks?lang=de", width: 390 });
+  await german.page.getByLabel("Adresse").fill("http://user:word@crm.example/hook");
+  await german.page.getByRole("button", { name: "Endpunkt anlegen" }).click();
+  await german.page.getByText("Lassen Sie Benutzer und Passwort weg").waitFor();
+  await german.check("webhooks-refused-german");
   await page.getByLabel("Address").fill(url);
   await page.getByRole("button", { name: "Create the endpoint" }).click();
   const secret = await page.getByLabel("Signing secret").inputValue();
@@ -90,4 +96,30 @@ async function scenario({ open, everywhere, world, receiver, url }) {
   await page.getByText("Delete…").click();
   await page.getByRole("button", { name: "Delete it" }).click();
   await page.getByRole("status").getByText("deleted").waitFor();
+
+  // A receiver of its own kind: with a header along, in order, and checked with a public key.
+  await page.getByLabel("Address").fill(url);
+  await page.getByLabel("Headers to send along").fill("X-Tenant: north\nAuthorization: Bearer abc");
+  await page.getByLabel("In order").check();
+  await page.getByRole("radio", { name: /v1a/ }).check();
+  await page.getByRole("button", { name: "Create the endpoint" }).click();
+  assert.match(await page.getByLabel("Public key").inputValue(), /^whpk_/);
+  await page.getByRole("link", { name: "go on" }).click();
+  const test = async () => {
+    await page.getByRole("button", { name: "Send a test" }).click();
+    await page.getByRole("heading", { name: "The test arrived" }).waitFor();
+    return receiver.heard;
+  };
+  const heard = await test();
+  assert.deepEqual([heard["x-tenant"], heard.authorization, heard["webhook-signature"].slice(0, 4)], ["north", "Bearer abc", "v1a,"]);
+  await page.getByText("Change address").click();
+  const headers = page.getByLabel("Headers to send along");
+  assert.equal(await headers.inputValue(), "Authorization\nX-Tenant", "their values are shown to nobody");
+  await headers.fill("Authorization\nX-Tenant");
+  await visit.check("webhook-own-kind");
+  await headers.fill("Authorization");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("status").getByText("Saved").waitFor();
+  const later = await test();
+  assert.deepEqual([later["x-tenant"], later.authorization], [undefined, "Bearer abc"]);
 }

@@ -14,7 +14,11 @@ import (
 func visitIn(t *testing.T, code string) *visit {
 	t.Helper()
 	all := speeches(t)
-	return &visit{s: &Service{reasons: knownReasons(all["en"].messages)}, speech: all[code]}
+	words, err := readAPIWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &visit{s: &Service{apiWords: words}, speech: all[code]}
 }
 
 // TestReasons_OfRowsAreAllKnown reads a file that has every fault that a row can have by itself.
