@@ -32,6 +32,8 @@ type browserWorld struct {
 	Year    int               `json:"year"`    // the current one of the open association
 	Open    string            `json:"open"`    // an association whose board sees everything
 	Guarded string            `json:"guarded"` // one whose board sees releases
+	Company string            `json:"company"` // that of the keys company and admin
+	Partner string            `json:"partner"` // that of the key partner
 	Keys    map[string]string `json:"keys"`    // by who holds them
 }
 
@@ -106,6 +108,7 @@ func newBrowserWorld(t *testing.T, api *client) browserWorld {
 			w.Guarded = a.ID.String()
 		}
 	}
+	w.Company, w.Partner = companies.Items[0].ID.String(), partners.Items[0].ID.String()
 	demo := demoWorld{api: api}
 	for name, scope := range map[string]map[string]any{
 		"board":     {"role": roster.RoleBoard, "association_id": w.Open},

@@ -138,7 +138,7 @@ func (p *sources) read(e ast.Expr) string {
 }
 
 // partsOf cuts a sentence where the API may put it together.
-var partsOf = regexp.MustCompile(`\{[a-z]+\}|: |write it as `)
+var partsOf = regexp.MustCompile(`\{[a-z]+\}|: |write it as |at least 1 `)
 
 func TestAPIWords_AreWhatTheAPISays(t *testing.T) {
 	t.Parallel()

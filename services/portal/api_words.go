@@ -29,9 +29,12 @@ type apiSentence struct {
 	told    map[string]string // by language
 }
 
-var placeInPattern = regexp.MustCompile(`\\\{([a-z]+)\\\}`)
+var (
+	place          = regexp.MustCompile(`\{[a-z]+\}`)
+	placeInPattern = regexp.MustCompile(`\\\{([a-z]+)\\\}`)
+)
 
-// readAPIWords gives the sentences, the longest first: it says the most.
+// readAPIWords gives the sentences, first the one of the most words of its own: it says the most.
 func readAPIWords() ([]apiSentence, error) {
 	text, err := messageFiles.ReadFile(apiWordsFile)
 	if err != nil {
@@ -53,7 +56,8 @@ func readAPIWords() ([]apiSentence, error) {
 		}
 		all = append(all, apiSentence{said, pattern, row})
 	}
-	slices.SortStableFunc(all, func(a, b apiSentence) int { return len(b.said) - len(a.said) })
+	own := func(s apiSentence) int { return len(place.ReplaceAllString(s.said, "")) }
+	slices.SortStableFunc(all, func(a, b apiSentence) int { return own(b) - own(a) })
 	return all, nil
 }
 
@@ -98,11 +102,11 @@ func (v *visit) reason(text string) reason {
 		at += cut + len(": ")
 		rest = text[at:]
 		if said, known := v.sentence(rest); known {
-			place := text[:at-len(": ")]
-			if told, known := v.sentence(place); known {
-				place = told
+			before := text[:at-len(": ")]
+			if told, known := v.sentence(before); known {
+				before = told
 			}
-			return reason{Text: place + ": " + said, known: true}
+			return reason{Text: before + ": " + said, known: true}
 		}
 	}
 }

@@ -70,14 +70,14 @@ func stateLines(deals []api.Deal, names map[deal.ID]string, own deal.ID) []dealL
 
 // dealList is the page of all deals that somebody may see, narrowed by what the address asks for.
 type dealList struct {
-	Status, Query, Partner string
-	Year                   int
-	Statuses               []string
-	Years                  []int
-	Lines                  []dealLine
-	Next                   string
-	Narrowed, Later        bool
-	MayRegister            bool
+	Status, Query   string
+	Year            int
+	Statuses        []string
+	Years           []int
+	Lines           []dealLine
+	Next            string
+	Narrowed, Later bool
+	MayRegister     bool
 }
 
 func (s *Service) deals(v *visit) error {

@@ -132,6 +132,14 @@ type body struct {
 	Page         any // what only one view shows
 }
 
+// fewOnSecond is how many rows of chapters and pairs leave room on the second sheet for the table of the months.
+const fewOnSecond = 7
+
+// SecondIsShort tells whether the table of the months goes to the second printed sheet, because little else is on it.
+func (b *body) SecondIsShort() bool {
+	return len(b.Months) > 0 && len(b.TopChapters)+len(b.TopPairs) <= fewOnSecond
+}
+
 type yearLink struct {
 	Year int
 	Name string

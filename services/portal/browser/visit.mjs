@@ -79,12 +79,25 @@ export class Visit {
     }, levels);
     assert.equal(found.slice(0, 5).join("\n"), "", `accessibility of ${where}: ${found.length} violations`);
     assert.deepEqual(await page.evaluate(() => globalThis.breaches), [], `policy of ${where}`);
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(wide <= 0, `${where} is ${wide} pixels wider than the window`);
+    await this.fits(where);
     assert.deepEqual(this.faults, [], where);
   }
 
-  // pages prints the page as the style sheet asks and gives the size of each sheet in points.
+  // fits fails where the page is wider than the window, or where something in it is cut off. The table of all against all
+  // and a preview of a spreadsheet scroll by themselves.
+  async fits(where) {
+    const { page } = this;
+    const wide = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
+    assert.ok(wide <= 0, `${where} is ${wide} pixels wider than the window`);
+    const cut = await page.evaluate(() =>
+      [...document.querySelectorAll("main *:not(.unseen, .scroll, input, select, textarea)")]
+        .filter((e) => e.clientWidth > 1 && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== "visible")
+        .map((e) => e.outerHTML.slice(0, 120)),
+    );
+    assert.deepEqual(cut, [], `${where} cuts something off`);
+  }
+
+  // sheets prints the page as the style sheet asks and gives the size of each sheet in points.
   async sheets(name) {
     const options = { preferCSSPageSize: true };
     if (this.world.screenshots) options.path = join(this.world.screenshots, `${name}.pdf`);

@@ -17,8 +17,8 @@ for (const element of document.querySelectorAll("[data-chart]")) {
   draw(element, JSON.parse(document.getElementById(element.dataset.source).textContent));
 }
 
-// Of a chart on paper, as the style sheet has it: 178 mm by 50 mm.
-const paper = { width: 673, height: 189 };
+// Of a chart on paper, as the style sheet has it: 178 mm by 50 mm, or by 100 mm for a tall one.
+const paper = (element) => ({ width: 673, height: element.classList.contains("tall") ? 378 : 189 });
 
 function draw(element, data) {
   element.hidden = false;
@@ -35,7 +35,7 @@ function draw(element, data) {
   new ResizeObserver(() => {
     if (!matchMedia("print").matches && element.clientWidth !== chart.getWidth()) fit();
   }).observe(element);
-  addEventListener("beforeprint", () => fit(paper));
+  addEventListener("beforeprint", () => fit(paper(element)));
   addEventListener("afterprint", () => fit({ width: "auto", height: "auto" }));
 }
 

@@ -1,0 +1,22 @@
+// Every page on a phone and in German, whose words are the longer ones: none is wider than the phone, nothing is cut off.
+export default async function ({ open, world }) {
+  const { keys, year } = world;
+  const views = (id, of) => ["", "/chapters", "/pairs", "/pairs?view=matrix", "/pairs?view=table", "/members"].map((view) => `/a/${id}/${of}${view}`);
+  const desk = (id) => ["desk", "publish", "people", "keys", "setup", "setup/chapters", "setup/members", "setup/members?q=GmbH"].map((page) => `/a/${id}/${page}`);
+  const pages = {
+    board: views(world.open, year),
+    guarded: views(world.guarded, year - 1),
+    company: ["/", "/deals", "/deals?status=won", "/deals/new", "/import", "/c"],
+    admin: ["/c/people", "/c/keys", "/c/waivers", "/webhooks"],
+    registrar: [...desk(world.open), "/import", "/webhooks"],
+    operator: ["/", "/setup/association", "/setup/rates", "/webhooks", ...desk(world.guarded)],
+  };
+  for (const [who, addresses] of Object.entries(pages)) {
+    const visit = await open({ as: keys[who], width: 390, locale: "de-DE" });
+    for (const address of addresses) {
+      await visit.page.goto(address.replace(/^\/c\b/, `/c/${world.company}`));
+      await visit.page.waitForLoadState("load");
+      await visit.fits(`${address} in German`);
+    }
+  }
+}
