@@ -21,7 +21,7 @@ export function months(data, width) {
         interval: 0,
         // A month without a bar is hidden or empty: say which.
         formatter: (name, i) => (data.hidden[i] ? `${name}\n{hidden|${narrow ? "×" : data.hiddenText}}` : name),
-        rich: { hidden: { color: quiet, fontSize: 10, fontStyle: "italic", lineHeight: 14 } },
+        rich: { hidden: { color: quiet, fontSize: 9, fontStyle: "italic", lineHeight: 14 } },
       },
     },
     yAxis: {
