@@ -59,7 +59,7 @@ func (s *Service) endpoint(v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := &endpointView{ID: id, Base: webhooksPath + "/" + id.String(), Zone: v.zone(), Outcomes: outcomes, Tell: v.reason}
+	view := &endpointView{ID: id, Base: webhooksPath + "/" + id.String(), Zone: v.zone(), Outcomes: outcomes, Tell: v.refusal}
 	types, err := v.api.EventTypes(v.ctx)
 	if err != nil {
 		return err
