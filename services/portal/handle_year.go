@@ -132,12 +132,17 @@ type body struct {
 	Page         any // what only one view shows
 }
 
-// fewOnSecond is how many rows of chapters and pairs leave room on the second sheet for the table of the months.
-const fewOnSecond = 7
+// roomOnSecond is how many lines of chapters, pairs and reasons leave room on the second printed sheet for the table of
+// the months.
+const roomOnSecond = 6
 
 // SecondIsShort tells whether the table of the months goes to the second printed sheet, because little else is on it.
 func (b *body) SecondIsShort() bool {
-	return len(b.Months) > 0 && len(b.TopChapters)+len(b.TopPairs) <= fewOnSecond
+	lines := len(b.TopChapters) + len(b.Reason)/80
+	if len(b.TopPairs) > 0 {
+		lines += 2 + 2*len(b.TopPairs) // with their heading, and two lines for two names
+	}
+	return len(b.Months) > 0 && lines <= roomOnSecond
 }
 
 type yearLink struct {

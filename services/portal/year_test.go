@@ -3,6 +3,7 @@ package portal
 import (
 	"fmt"
 	"math/big"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -127,4 +128,29 @@ func TestLargest_ShowsTheLargestAndSumsUpTheRestExactly(t *testing.T) {
 			t.Fatalf("%s of %s in %d rows", sum, want, len(first))
 		}
 	})
+}
+
+func TestYear_PutsTheMonthsOnTheSecondSheetWhereLittleElseIs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		chapters, pairs int
+		reason          string
+		want            bool
+	}{
+		{2, 0, "", true},
+		{2, 1, "", true},
+		{3, 10, "", false},
+		{7, 0, "", false},
+		{2, 0, strings.Repeat("why ", 125), false},
+	} {
+		y := theYear("2027-06-01")
+		y.Reason = c.reason
+		b := &body{Year: y, TopChapters: make([]Row, c.chapters), TopPairs: make([]Pair, c.pairs)}
+		if b.SecondIsShort() != c.want {
+			t.Errorf("%d chapters, %d pairs, a reason of %d: not %v", c.chapters, c.pairs, len(c.reason), c.want)
+		}
+	}
+	if (&body{Year: &Year{}}).SecondIsShort() {
+		t.Error("without months there is one sheet")
+	}
 }

@@ -19,6 +19,7 @@ export default async function ({ open, everywhere, world }) {
   const visit = await open({ as: board, at: last });
   const { page } = visit;
   assert.equal((await visit.sheets("print-release")).count, 2, "sheets of a release");
+  assert.equal(await page.locator(".sheet + .sheet .months").count(), 1, "without pairs the second sheet has room for the months");
   await page.getByRole("link", { name: "Release 1" }).click();
   await page.waitForURL(`**${last}/r1`);
   for (const [name, ending] of [["Excel", "xlsx"], ["CSV", "csv"]]) {
