@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/dealreg/dealreg/pkg/deal"
@@ -31,6 +32,13 @@ type ChangedError struct{ Sequence uint64 }
 func (e *ChangedError) Error() string {
 	return fmt.Sprintf("the event at sequence %d is not the one that was there: this is another log, or it was damaged; restore the stream from a replica "+
 		"or a backup and restart, or take the log as it is with `dealreg rebuild`", e.Sequence)
+}
+
+// IsLoss tells whether the error is a TruncatedError or a ChangedError: the log no longer holds what it had.
+func IsLoss(err error) bool {
+	_, truncated := errors.AsType[*TruncatedError](err)
+	_, changed := errors.AsType[*ChangedError](err)
+	return truncated || changed
 }
 
 // DamagedError says that the log has an event of the deal and cannot read it. It is an ErrUnknown.

@@ -249,14 +249,12 @@ func (l *Log) KeepEnd(ctx context.Context, open <-chan struct{}, tell func(error
 
 // doubt keeps the error when it says that the log lost something, and lets go of it when all is well again.
 func (l *Log) doubt(err error) {
-	_, truncated := errors.AsType[*TruncatedError](err)
-	_, changed := errors.AsType[*ChangedError](err)
-	if truncated || changed || err == nil {
+	if err == nil || IsLoss(err) {
 		l.lost.Store(&err)
 	}
 }
 
-// Lost is why the log must not be written any more: a TruncatedError or a ChangedError that KeepEnd met last; else nil.
+// Lost is why the log must not be written any more: the loss that KeepEnd met last, if it is still there; else nil.
 func (l *Log) Lost() error {
 	if lost := l.lost.Load(); lost != nil {
 		return *lost

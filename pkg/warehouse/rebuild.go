@@ -9,6 +9,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/stream"
 )
 
 // Rebuild is a projection that is made anew in a database of its own, the next one, while this one is served; then the
@@ -18,6 +19,9 @@ type Rebuild struct {
 	// From is the sequence from which the log is replayed; what lies before its partition is taken over as it is.
 	From      uint64    `json:"from"`
 	StartedAt time.Time `json:"started_at"`
+	// Accepts is the end of the log when the rebuild was asked for by someone who was told that the log lost events; nil
+	// when nobody was told of a loss, so that none may be passed over.
+	Accepts *stream.End `json:"accepts,omitempty"`
 }
 
 // projection lists the tables that are a function of the log alone; the last one tells which rebuild made them.
@@ -38,7 +42,7 @@ func (w *Warehouse) BeginRebuild(ctx context.Context, r Rebuild) error {
 	if err != nil {
 		return fmt.Errorf("begin rebuild: %w", err)
 	}
-	// The text holds an id, a number and a time: nothing that ends a literal.
+	// The text holds an id, numbers, a time and a hash: nothing that ends a literal.
 	if err := w.conn.Exec(ctx, fmt.Sprintf("CREATE DATABASE %s ENGINE = Atomic COMMENT '%s'", w.nextDatabase(), text)); err != nil {
 		return fmt.Errorf("begin rebuild: %w", err)
 	}
@@ -105,12 +109,16 @@ func (w *Warehouse) TakeOver(ctx context.Context, r Rebuild) error {
 	return nil
 }
 
-// Exchange puts what was rebuilt in the place of what is served: at once for every reader, and never back. No insert may
-// run meanwhile, and no roll-up. After an error Rebuilding tells whether it came to pass.
+// Exchange puts what was rebuilt in the place of what is served: at once for every reader, and never back, also when it is
+// called again. No insert may run meanwhile, and no roll-up. After an error Rebuilding tells whether it came to pass.
 //
 // Two tables cannot be exchanged at once. So the roll-ups that are served go first, those of the next database come last,
 // and a report between reads events alone: it is slow, and right.
 func (w *Warehouse) Exchange(ctx context.Context, r Rebuild) error {
+	made, err := w.Rebuilt(ctx)
+	if err != nil || made != nil && made.ID == r.ID {
+		return err
+	}
 	text, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("exchange: %w", err)

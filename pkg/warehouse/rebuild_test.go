@@ -51,8 +51,10 @@ func TestRebuild_IsKnownUntilItsTablesAreServed(t *testing.T) {
 	}
 	insert(t, n, 1, marshal(t, won(id(31), 1, nil, list{attribution(500)})))
 	same(t, volume(t, w, warehouse.ByTotal, 1).Total, sums(1000, 1000, 1, 0))
-	if err := w.Exchange(t.Context(), aRebuild); err != nil {
-		t.Fatal(err)
+	for range 2 { // the second time changes nothing
+		if err := w.Exchange(t.Context(), aRebuild); err != nil {
+			t.Fatal(err)
+		}
 	}
 	// Killed here: it must not be taken for one that goes on, which would put the old tables back.
 	same(t, volume(t, w, warehouse.ByTotal, 1).Total, sums(500, 500, 1, 0))

@@ -85,8 +85,10 @@ func (s *Service) startRebuild(ctx context.Context, in *struct {
 	switch {
 	case errors.Is(err, errStarting):
 		return nil, httpapi.Unavailable(err.Error(), nil)
+	case halts(err):
+		return nil, httpapi.Unavailable(err.Error(), nil)
 	case err != nil:
-		return nil, httpapi.Unavailable("the warehouse does not answer", err)
+		return nil, httpapi.Unavailable("the log or the warehouse does not answer", err)
 	}
 	report := reportOf(p)
 	return &rebuildAccepted{Location: "/v1/rebuilds/" + report.ID.String(), Body: report}, nil

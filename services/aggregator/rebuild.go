@@ -12,11 +12,18 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 )
 
-// exchangeWithin bounds how long the live tables stand still while a rebuild takes their place.
-const exchangeWithin = time.Minute
+const (
+	// exchangeWithin bounds how long the live tables stand still while a rebuild takes their place.
+	exchangeWithin = time.Minute
+	// adoptWithin bounds the look for a rebuild that may have been begun.
+	adoptWithin = 5 * time.Second
+	// lookEvery is how often a rebuild looks whether the log has lost something since it was begun.
+	lookEvery = 2 * time.Second
+)
 
 // RebuildState is where a rebuild stands.
 type RebuildState string
@@ -70,7 +77,8 @@ var (
 )
 
 // StartRebuild begins a rebuild from the sequence on, and gives it; when one is under way it gives that. A rebuild that
-// was begun goes on whatever happens to this process. It needs the warehouse.
+// was begun goes on whatever happens to this process. It needs the warehouse. When the aggregator was halted by a loss of
+// the log, or the last rebuild failed by one, the rebuild takes the log as it is; else it fails when it meets a loss.
 func (s *Service) StartRebuild(ctx context.Context, from uint64) (Progress, error) {
 	u, err := s.rebuilder.start(ctx, from)
 	if err != nil {
@@ -93,12 +101,44 @@ func (r *rebuilder) start(ctx context.Context, from uint64) (undertaking, error)
 		return undertaking{}, fmt.Errorf("begin rebuild: %w", err)
 	}
 	plan := warehouse.Rebuild{ID: deal.ID(id), From: from, StartedAt: r.live.cfg.Now().UTC().Truncate(time.Millisecond)}
-	if err := r.live.cfg.Warehouse.BeginRebuild(ctx, plan); err != nil {
+	if plan.Accepts, err = r.accepted(ctx); err != nil {
 		return undertaking{}, err
+	}
+	if err := r.live.cfg.Warehouse.BeginRebuild(ctx, plan); err != nil {
+		begun := r.begun(ctx)
+		if begun == nil {
+			return undertaking{}, err
+		}
+		plan = *begun
 	}
 	r.latest = &undertaking{Rebuild: plan, state: RebuildRunning}
 	token(r.ask)
 	return *r.latest, nil
+}
+
+// accepted is the log's end when the operator was told that the log lost something before it; nil when not.
+func (r *rebuilder) accepted(ctx context.Context) (*stream.End, error) {
+	told := r.live.haltedBy()
+	if r.latest != nil {
+		told = errors.Join(told, r.latest.err)
+	}
+	if !stream.IsLoss(told) {
+		return nil, nil
+	}
+	end, err := r.live.log.End(ctx)
+	return &end, err
+}
+
+// begun looks for a rebuild that is there although it could not be begun: the answer was lost, or another process was
+// first. It does so also when whoever asked has gone.
+func (r *rebuilder) begun(ctx context.Context) *warehouse.Rebuild {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adoptWithin)
+	defer cancel()
+	begun, err := r.live.cfg.Warehouse.Rebuilding(ctx)
+	if err != nil {
+		return nil // why it could not be begun says more
+	}
+	return begun
 }
 
 // Rebuild gives the progress of the rebuild under way, or of the last one; false when none is known.
@@ -265,7 +305,7 @@ func (r *rebuilder) replay(ctx context.Context, plan warehouse.Rebuild) error {
 	if err != nil {
 		return err
 	}
-	if err := carrier.WaitFor(ctx, last); err != nil {
+	if err := r.await(ctx, plan, carrier, last); err != nil {
 		return err
 	}
 	select {
@@ -274,6 +314,38 @@ func (r *rebuilder) replay(ctx context.Context, plan warehouse.Rebuild) error {
 		return ctx.Err()
 	}
 	return r.exchange(ctx, plan, carrier, stop)
+}
+
+// await waits until the carrier has come to the sequence. A log that loses its end meanwhile may never have it again.
+func (r *rebuilder) await(ctx context.Context, plan warehouse.Rebuild, carrier *Service, seq uint64) error {
+	for {
+		if err := r.passesOver(ctx, plan); err != nil {
+			return err
+		}
+		within, cancel := context.WithTimeout(ctx, lookEvery)
+		err := carrier.WaitFor(within, seq)
+		late := within.Err() != nil
+		cancel()
+		if err == nil || !late || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// passesOver is the loss of the log that the rebuild would pass over although nobody was told of it when it was asked for:
+// what it makes would look as if nothing were missing.
+func (r *rebuilder) passesOver(ctx context.Context, plan warehouse.Rebuild) error {
+	if plan.Accepts != nil {
+		return r.live.log.Holds(ctx, *plan.Accepts)
+	}
+	served, err := r.live.cfg.Warehouse.Checkpoint(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.live.verify(ctx, served); err != nil {
+		return err
+	}
+	return r.live.log.Reaches(ctx)
 }
 
 // exchange waits until the rebuilt tables hold all that is served, with the live ones standing still, and exchanges them.
@@ -286,6 +358,9 @@ func (r *rebuilder) exchange(ctx context.Context, plan warehouse.Rebuild, carrie
 			if err := r.live.settle(ctx); err != nil {
 				return err
 			}
+			if err := r.passesOver(ctx, plan); err != nil {
+				return err
+			}
 			served, err := r.live.cfg.Warehouse.Checkpoint(ctx)
 			if err != nil {
 				return err
@@ -294,15 +369,17 @@ func (r *rebuilder) exchange(ctx context.Context, plan warehouse.Rebuild, carrie
 			if err != nil {
 				return err
 			}
-			if err := carrier.WaitFor(ctx, min(served.Sequence, last)); err != nil { // more than the log has is no loss
+			if err := carrier.WaitFor(ctx, min(served.Sequence, last)); err != nil { // more than the log has was accepted
 				return err
 			}
 			stop()
 			if err := carrier.settle(ctx); err != nil {
 				return err
 			}
-			if err := r.live.log.Accept(ctx); err != nil {
-				return err
+			if plan.Accepts != nil {
+				if err := r.live.log.Accept(ctx); err != nil {
+					return err
+				}
 			}
 			return r.live.cfg.Warehouse.Exchange(ctx, plan)
 		}()

@@ -2,6 +2,8 @@ package aggregator_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math/big"
 	"testing"
@@ -266,6 +268,166 @@ func TestRebuild_TakesALogThatLostItsEndAsItIs(t *testing.T) {
 	<-s.Verified()
 	b.holds(3, 3, 0)
 	health.until(t, "aggregator", well)
+}
+
+// lose remembers that the log reaches to where it does, and gives another one in its place, which ends before.
+func (b *bench) lose(last int) (log *stream.Log) {
+	b.t.Helper()
+	log, err := stream.NewLog(b.nc)
+	if err == nil {
+		err = stream.Ensure(b.t.Context(), b.js, 1)
+	}
+	if err == nil {
+		err = log.Remember(b.t.Context())
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.dropLog()
+	b.log()
+	b.publish(won(last)...)
+	return log
+}
+
+// failsByLoss waits until the rebuild failed because the log lost its end, which leaves that to be seen.
+func (b *bench) failsByLoss(s *aggregator.Service, id deal.ID, want stream.TruncatedError) {
+	b.t.Helper()
+	got := b.ended(s, id)
+	if lost, ok := errors.AsType[*stream.TruncatedError](got.Err); got.State != aggregator.RebuildFailed || !ok || *lost != want {
+		b.t.Errorf("got %+v; want that it failed by %v", got, &want)
+	}
+	log, err := stream.NewLog(b.nc)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := log.Verify(b.t.Context(), nil); !stream.IsLoss(err) {
+		b.t.Errorf("the loss is forgotten: %v", err)
+	}
+	select {
+	case <-s.Verified():
+		b.t.Error("verified a log that lost its end")
+	default:
+	}
+}
+
+// takesAsItIs rebuilds once more, now that the operator was told.
+func (b *bench) takesAsItIs(s *aggregator.Service, last uint64) {
+	b.t.Helper()
+	p := b.rebuild(s, 0)
+	if got := b.ended(s, p.ID); got.State != aggregator.RebuildDone {
+		b.t.Errorf("got %+v", got)
+	}
+	<-s.Verified()
+	b.holds(last, int64(last), 0) // #nosec G115 -- some
+}
+
+func TestRebuild_ResumedOnALogThatLostItsEndHidesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	b.publish(won(50)...)
+	s, _, stop := b.run()
+	b.wait(s, 50)
+	stop()
+	plan := warehouse.Rebuild{ID: deal.ID{15: 77}, StartedAt: time.Unix(1, 0).UTC()}
+	if err := b.warehouse.BeginRebuild(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	b.lose(30)
+	s, _, _ = b.run()
+	b.failsByLoss(s, plan.ID, stream.TruncatedError{Known: 50, Last: 30})
+	if got := halted[*stream.TruncatedError](b, s); *got != (stream.TruncatedError{Known: 50, Last: 30}) {
+		t.Errorf("got %+v", got)
+	}
+	b.takesAsItIs(s, 30)
+}
+
+// The hole is what the operator sees, and rebuilds for.
+func TestRebuild_OfAHoleHidesNoLossOfTheLog(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	b.publish(won(50)...)
+	s, _, stop := b.run()
+	b.wait(s, 50)
+	stop()
+	warehousetest.Exec(t, b.dsn, "DELETE FROM deal_events WHERE seq = 20")
+	b.lose(30)
+	s, _, _ = b.run()
+	_ = halted[*aggregator.HoleError](b, s)
+	p := b.rebuild(s, 0)
+	b.failsByLoss(s, p.ID, stream.TruncatedError{Known: 50, Last: 30})
+	b.takesAsItIs(s, 30)
+}
+
+func TestRebuild_FailsWhenTheLogLosesItsEndMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	b.publish(won(3000)...)
+	s, _, stop := b.run()
+	b.wait(s, 3000)
+	stop()
+	s, _, _ = b.run(func(c *aggregator.Config) { c.BatchRows = 20 })
+	p := b.rebuild(s, 0)
+	b.eventually(func() error {
+		if now, _ := s.Rebuild(t.Context()); now.State != aggregator.RebuildRunning || now.Position == 0 {
+			return fmt.Errorf("not in the middle: %+v", now)
+		}
+		return nil
+	})
+	b.lose(2900) // more than is rebuilt, less than is served
+	if got := b.ended(s, p.ID); got.State != aggregator.RebuildFailed || !stream.IsLoss(got.Err) {
+		t.Errorf("got %+v", got)
+	}
+	b.holds(3000, 3000, 0)
+}
+
+// The log that the operator took as it was has lost more since.
+func TestRebuild_AcceptsNoLaterLoss(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	b.publish(won(50)...)
+	s, _, stop := b.run()
+	b.wait(s, 50)
+	stop()
+	b.dropLog()
+	b.log()
+	b.publish(won(20)...)
+	hash := sha256.Sum256(won(30)[29])
+	plan := warehouse.Rebuild{ID: deal.ID{15: 77}, StartedAt: time.Unix(1, 0).UTC(), Accepts: &stream.End{Sequence: 30, Hash: hash[:]}}
+	if err := b.warehouse.BeginRebuild(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	s, _, _ = b.run()
+	got := b.ended(s, plan.ID)
+	if lost, ok := errors.AsType[*stream.TruncatedError](got.Err); !ok || *lost != (stream.TruncatedError{Known: 30, Last: 20}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// The answer to what began it was lost, or another process began it.
+func TestRebuild_BegunWithoutAnAnswerIsCarriedOut(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	b.publish(won(10)...)
+	s, _, _ := b.run()
+	b.wait(s, 10)
+	first := b.rebuild(s, 0)
+	b.ended(s, first.ID)
+	begun := warehouse.Rebuild{ID: deal.ID{15: 77}, StartedAt: time.Unix(1, 0).UTC()}
+	if err := b.warehouse.BeginRebuild(t.Context(), begun); err != nil {
+		t.Fatal(err)
+	}
+	if p := b.rebuild(s, 0); p.ID != begun.ID {
+		t.Errorf("got %+v", p)
+	}
+	if got := b.ended(s, begun.ID); got.State != aggregator.RebuildDone {
+		t.Errorf("got %+v", got)
+	}
+	b.holds(10, 10, 0)
 }
 
 func TestRebuild_OfADamagedLogFailsAndLeavesWhatIsServed(t *testing.T) {

@@ -210,6 +210,13 @@ func (s *Service) halt(err error) {
 	s.moved = make(chan struct{})
 }
 
+// haltedBy is why it is halted; nil when it is not.
+func (s *Service) haltedBy() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.halted
+}
+
 func (s *Service) advance(checkpoint uint64) {
 	s.metrics.checkpoint.Set(float64(checkpoint))
 	s.mu.Lock()
@@ -343,8 +350,8 @@ func (s *Service) verify(ctx context.Context, checkpoint warehouse.Checkpoint) e
 	return nil
 }
 
-// open closes verified when the log reaches as far as it was known to and lacks no event. One that is missing behind the checkpoint it leaves to the
-// reader, which stores what comes before it and then halts.
+// open closes verified when the log reaches as far as it was known to and lacks no event. One that is missing behind the
+// checkpoint it leaves to the reader, which stores what comes before it and then halts.
 func (s *Service) open(ctx context.Context, checkpoint uint64) error {
 	select {
 	case <-s.verified:

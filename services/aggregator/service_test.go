@@ -341,6 +341,35 @@ func TestRun_HaltsAtAGapAndKeepsWhatCameBefore(t *testing.T) {
 	health.until(t, "aggregator", func(err error) bool { return err != nil })
 }
 
+// Nothing comes behind it, so that only the silence shows it.
+func TestRun_HaltsAtALastEventThatIsMissing(t *testing.T) {
+	t.Parallel()
+	for _, stored := range []int{0, 9} {
+		b := newBench(t)
+		b.log()
+		b.publish(won(10)[:9]...)
+		if stored > 0 {
+			s, _, stop := b.run()
+			b.wait(s, 9)
+			stop()
+		}
+		b.publish(won(10)[9])
+		log, err := b.js.Stream(t.Context(), stream.DealsStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := log.DeleteMsg(t.Context(), 10); err != nil {
+			t.Fatal(err)
+		}
+		s, health, _ := b.run()
+		if gap := halted[*stream.GapError](b, s); *gap != (stream.GapError{Want: 10, Got: 11}) {
+			t.Errorf("got %+v", gap)
+		}
+		b.holds(9, 9, 0)
+		health.until(t, "aggregator", func(err error) bool { return err != nil })
+	}
+}
+
 func TestRun_HaltsBeforeAnythingIsWrittenWhenAnEventIsMissingThatTheWarehouseHolds(t *testing.T) {
 	t.Parallel()
 	for _, missing := range []uint64{1, 4, 9} {
