@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"runtime"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -76,9 +74,6 @@ func (c *benchAggregate) Run(ctx context.Context, log *zap.Logger) (err error) {
 		result.Also["rebuilt_events_per_second"] = course[len(course)-1].perSecond()
 		result.Also["rebuild_slowest_tenth_times_first_tenth"] = slowestTenth(course)
 	}
-	if result.Also["peak_megabytes_with_the_broker"], err = peakMemory(); err != nil {
-		return err
-	}
 	return result.print()
 }
 
@@ -113,19 +108,6 @@ func slowestTenth(course []speed) float64 {
 		slowest = max(slowest, ends[i]-ends[i-1])
 	}
 	return ends[1].Seconds() / slowest.Seconds()
-}
-
-// peakMemory gives the megabytes that this process has had in memory at most: the broker's too, not ClickHouse's.
-func peakMemory() (float64, error) {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		return 0, fmt.Errorf("ask for the memory: %w", err)
-	}
-	kilobytes := float64(usage.Maxrss)
-	if runtime.GOOS == "darwin" { // counts bytes
-		kilobytes /= 1024
-	}
-	return kilobytes / 1024, nil
 }
 
 // aggregateBench is one log and one engine.

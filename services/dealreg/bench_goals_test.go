@@ -9,7 +9,7 @@ import (
 )
 
 // TestBench_ReachesItsGoals runs each bench at its full size on a machine that has nothing else to do. Every goal is a ratio
-// to a limit that was measured in the same run, but for the memory.
+// to a limit that was measured in the same run.
 func TestBench_ReachesItsGoals(t *testing.T) { //nolint:paralleltest // each bench wants the machine to itself
 	for _, bench := range []struct {
 		command string
@@ -17,7 +17,7 @@ func TestBench_ReachesItsGoals(t *testing.T) { //nolint:paralleltest // each ben
 	}{
 		{"aggregate --seconds 12 --deals 150000", []goal{{"ratio", atLeast, 0.7}}},
 		{"aggregate --seconds 12 --deals 7400000 --rebuild", []goal{
-			{"rebuild_slowest_tenth_times_first_tenth", atLeast, 0.5}, {"peak_megabytes_with_the_broker", atMost, 512},
+			{"rebuild_slowest_tenth_times_first_tenth", atLeast, 0.5},
 		}},
 		{"register --seconds 15", []goal{
 			{"ratio", atLeast, 0.5}, {"times_single_publishes", atLeast, 5}, {"one_client_times_single_publish", atMost, 2},

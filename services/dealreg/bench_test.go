@@ -32,7 +32,7 @@ func TestBenchAggregate_ComparesWithPullAndInsertOfTheSameEvents(t *testing.T) {
 			t.Errorf("%s is %v: %+v", name, steady, got)
 		}
 	}
-	if got.Also["rebuilt_events_per_second"] <= 0 || got.Also["peak_megabytes_with_the_broker"] < 20 {
+	if got.Also["rebuilt_events_per_second"] <= 0 {
 		t.Errorf("got %+v", got)
 	}
 	if math.Abs(got.Limit-limit) > limit/1e6 || got.Also["events"] < 500 || got.Also["bytes_per_event"] < 100 {

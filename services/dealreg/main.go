@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	_ "time/tzdata" // the zones of associations, also where the machine has none
 
 	"github.com/alecthomas/kong"
@@ -47,19 +46,8 @@ func main() {
 	os.Exit(run(os.Args[1:]))
 }
 
-// collectAt is how large the heap grows before garbage is collected more often.
-const collectAt = 448 << 20 // bytes
-
-// tuneCollector trades memory for processor time, which a register under load has less of: the heap may grow to five times
-// of what is in use, as long as it stays below collectAt. GOGC and GOMEMLIMIT of the environment go first.
-func tuneCollector() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(collectAt)
-	}
-}
+// spareMemory is for how much garbage a process has room: a register under load has less processor time than memory.
+const spareMemory = 192 << 20 // bytes
 
 // exitCode is an error that ends the process with a code of its own; it was told to the user already.
 type exitCode int
@@ -67,7 +55,7 @@ type exitCode int
 func (c exitCode) Error() string { return fmt.Sprintf("exit %d", int(c)) }
 
 func run(args []string) int {
-	tuneCollector()
+	lifecycle.LetGarbageWait(spareMemory)
 	var c cli
 	parser := kong.Must(&c, kong.Name("dealreg"), kong.DefaultEnvars("DEALREG"), kong.UsageOnError(),
 		kong.Description("Register deals between partners; see what they add up to."))

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
@@ -72,6 +74,10 @@ func (a *assembly) runDemo(ctx context.Context, url string) error {
 	return demo(ctx, newClient(url, token), time.Now())
 }
 
+// aggregatorMemory is where the collector of an aggregator alone does all it can, whatever the backlog. Its batches, which
+// are what it needs, are bounded to less; with the program itself it stays below 512 MB.
+const aggregatorMemory = 400 << 20 // bytes
+
 type serveCommand struct {
 	System  system `embed:""`
 	Service string `arg:"" enum:"directory,registry,aggregator,reports,portal,webhooks,mail" help:"One of ${enum}."`
@@ -90,6 +96,9 @@ func (c *serveCommand) Run(ctx context.Context, log *zap.Logger) error {
 	}
 	if c.System.ClickhouseDSN == "" && needsWarehouse([]string{c.Service}) {
 		return fmt.Errorf("one service alone needs a ClickHouse that the others reach too: give --clickhouse-dsn, or run everything with `dealreg up`")
+	}
+	if c.Service == serviceAggregator && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(aggregatorMemory)
 	}
 	a, err := assemble(ctx, c.System, log, announceOperator, []string{c.Service})
 	if err != nil {
