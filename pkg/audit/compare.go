@@ -202,6 +202,7 @@ type (
 		Total         volumeSums   `json:"total"`
 		PreviousYear  volumeSums   `json:"previous_year"`
 		Items         []volumeItem `json:"items"`
+		Events        uint64       `json:"events"` // of all together, summed anew
 	}
 	volumeSums struct {
 		Amount            string `json:"amount"`
@@ -294,11 +295,12 @@ func (c *comparison) compare(ctx context.Context, r asked) error {
 }
 
 // compareEnd makes sure that the log has not lost its end: the last event that the reports hold must be in the log, which
-// may have grown since it was folded.
+// may have grown since it was folded. And the reports must have kept every event up to it: where sums were added up before,
+// or the event counts for nothing, no figure shows that its row is gone.
 func (c *comparison) compareEnd(ctx context.Context) error {
 	year := cmp.Or(c.ledger.lastYear, 2000) // any
 	var held volume
-	if err := c.client.json(ctx, "/v1/volume", url.Values{"year": {strconv.Itoa(year)}, "by": {string(ByTotal)}}, &held); err != nil {
+	if err := c.client.json(ctx, "/v1/volume", url.Values{"year": {strconv.Itoa(year)}, "by": {string(ByTotal)}, "rows": {"true"}}, &held); err != nil {
 		return err
 	}
 	last := c.ledger.LastSequence
@@ -316,9 +318,12 @@ func (c *comparison) compareEnd(ctx context.Context) error {
 			return err
 		}
 	}
+	d := differ{comparison: c}
 	if last < held.AsOfSequence {
-		d := differ{comparison: c}
 		d.differs("last event", "", strconv.FormatUint(last, 10), strconv.FormatUint(held.AsOfSequence, 10))
+	}
+	if held.Events != held.AsOfSequence {
+		d.differs("stored events", "", strconv.FormatUint(held.AsOfSequence, 10), strconv.FormatUint(held.Events, 10))
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ type TogetherReport struct {
 	Year     int            `json:"year" doc:"The calendar year of won_on"`
 	Currency money.Currency `json:"currency" enum:"EUR"`
 	Figures
+	Events *uint64 `json:"events,omitempty" doc:"With rows: how many events of the log up to there are stored, each counted anew. The last sequence, unless some were lost"`
 }
 
 // Figures are what a year adds up to.
@@ -215,10 +216,18 @@ func (s *Service) volume(ctx context.Context, in *togetherInput) (*struct{ Body 
 	if err != nil {
 		return nil, unanswered(err)
 	}
-	return &struct{ Body TogetherReport }{TogetherReport{
+	report := TogetherReport{
 		Scope: "all associations, unduplicated", Year: in.Year, Currency: money.EUR,
 		Figures: s.figures(q, v, asOf(prefix), money.EUR, time.January),
-	}}, nil
+	}
+	if in.Rows {
+		stored, err := s.cfg.Warehouse.Recount(ctx, prefix.Last)
+		if err != nil {
+			return nil, unanswered(err)
+		}
+		report.Events = &stored.Sequences
+	}
+	return &struct{ Body TogetherReport }{report}, nil
 }
 
 // maySee lets in who works for the association, and its board where members agreed that it sees everything.
