@@ -56,7 +56,7 @@ func TestVolumeOf_SumsAnewWhatChanged(t *testing.T) {
 	_, total := latestTotal(t, w)
 	same(t, total, sums(2000, 2000, 2, 0))
 
-	poison, err := w.Poison(t.Context(), 0, 10)
+	poison, _, err := w.Poison(t.Context(), 0, 10)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,25 +21,33 @@ type Poison struct {
 	version  uint32
 }
 
-// Poison lists events behind the sequence that could not be read, in their order.
-func (w *Warehouse) Poison(ctx context.Context, after uint64, limit int) ([]Poison, error) {
-	rows, err := w.conn.Query(ctx, poisonSQL, clickhouse.Named("after", after), clickhouse.Named("limit", limit))
+// poisonBytes bounds a page of poison but for its last event.
+const poisonBytes = 8 << 20
+
+// Poison lists events behind the sequence that could not be read, in their order: up to the limit, and fewer when they are
+// large, but one at least. more tells that others may follow.
+func (w *Warehouse) Poison(ctx context.Context, after uint64, limit int) (page []Poison, more bool, err error) {
+	rows, err := w.conn.Query(ctx, poisonSQL,
+		clickhouse.Named("after", after), clickhouse.Named("limit", limit+1), clickhouse.Named("bytes", poisonBytes))
 	if err != nil {
-		return nil, fmt.Errorf("list poison: %w", err)
+		return nil, false, fmt.Errorf("list poison: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	var result []Poison
+	size := 0
 	for rows.Next() {
 		var p Poison
 		if err := rows.Scan(&p.Sequence, &p.version, &p.StoredAt, &p.Reason, &p.Payload); err != nil {
-			return nil, fmt.Errorf("list poison: %w", err)
+			return nil, false, fmt.Errorf("list poison: %w", err)
 		}
-		result = append(result, p)
+		page, size = append(page, p), size+len(p.Payload)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("list poison: %w", err)
+		return nil, false, fmt.Errorf("list poison: %w", err)
 	}
-	return result, nil
+	if len(page) > limit {
+		return page[:limit], true, nil
+	}
+	return page, size >= poisonBytes, nil
 }
 
 // AppendRepaired adds the event when this code can read it, to take the place of its poison row, and tells whether it

@@ -106,6 +106,26 @@ func TestRebuild_TakesOverWholePartitionsBeforeItsFirstSequence(t *testing.T) {
 	}
 }
 
+// A page of 200 would be as large as 200 messages may be.
+func TestPoison_IsListedInPagesThatFitIntoMemory(t *testing.T) {
+	t.Parallel()
+	w := warehousetest.New(t)
+	large := make([]byte, 1<<20)
+	for i := range large {
+		large[i] = 0xff
+	}
+	insert(t, w, 1, large, large, large, large, large, large, large, large, large, large, large)
+	var sizes []int
+	for after, more := uint64(0), true; more; {
+		page, left, err := w.Poison(t.Context(), after, 200)
+		if err != nil || len(page) == 0 || page[0].Sequence != after+1 {
+			t.Fatalf("behind %d: %d events, %v", after, len(page), err)
+		}
+		sizes, after, more = append(sizes, len(page)), page[len(page)-1].Sequence, left
+	}
+	same(t, sizes, []int{8, 3})
+}
+
 func TestPoison_IsListedUntilItIsRepaired(t *testing.T) {
 	t.Parallel()
 	dsn := warehousetest.DSN(t)
@@ -116,12 +136,15 @@ func TestPoison_IsListedUntilItIsRepaired(t *testing.T) {
 	sound := marshal(t, won(id(31), 1, nil, list{attribution(1000)}))
 	insert(t, w, 1, sound, []byte("no event"), sound)
 	warehousetest.Spoil(t, dsn, 3, sound)
-	poison, err := w.Poison(t.Context(), 0, 10)
-	if err != nil || len(poison) != 2 || poison[0].Sequence != 2 || poison[1].Sequence != 3 || string(poison[1].Payload) != string(sound) {
+	poison, more, err := w.Poison(t.Context(), 0, 2)
+	if err != nil || more || len(poison) != 2 || poison[0].Sequence != 2 || poison[1].Sequence != 3 || string(poison[1].Payload) != string(sound) {
 		t.Fatalf("got %+v, %v", poison, err)
 	}
-	if rest, err := w.Poison(t.Context(), 2, 10); err != nil || len(rest) != 1 {
+	if rest, more, err := w.Poison(t.Context(), 2, 10); err != nil || more || len(rest) != 1 {
 		t.Fatalf("got %+v, %v", rest, err)
+	}
+	if first, more, err := w.Poison(t.Context(), 0, 1); err != nil || !more || len(first) != 1 {
+		t.Fatalf("got %+v, %v, %v", first, more, err)
 	}
 	var batch warehouse.Batch
 	if batch.AppendRepaired(poison[0]) || !batch.AppendRepaired(poison[1]) || batch.Len() != 1 || batch.Poisoned() != 0 {

@@ -152,7 +152,7 @@ func TestRollUp_OfARepairedEventIsMadeAgain(t *testing.T) {
 		}
 	}
 	check(4000, 4, 1)
-	poison, err := w.Poison(t.Context(), 0, 10)
+	poison, _, err := w.Poison(t.Context(), 0, 10)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/roster"
-	"github.com/dealreg/dealreg/pkg/warehouse"
 )
 
 // RebuildReport is how far a rebuild of the projection is.
@@ -55,7 +54,7 @@ func (s *Service) Routes(api huma.API) {
 		OperationID: "list-poison", Method: http.MethodGet, Path: "/v1/poison", Tags: tags,
 		Summary: "List the events of the log that could not be read",
 		Description: "For the operator. Each is set aside with its bytes, is missing in the totals, and is read again by every new version " +
-			"of the program when it starts.",
+			"of the program when it starts. A page of large ones holds fewer than its limit.",
 		Errors: []int{http.StatusForbidden},
 	}, s.listPoison)
 }
@@ -132,11 +131,14 @@ func (s *Service) listPoison(ctx context.Context, in *struct{ httpapi.Paging }) 
 			return nil, httpapi.InvalidParameter("cursor", "not one of our cursors: write the next_cursor of the page before, or leave it out")
 		}
 	}
-	poison, err := s.cfg.Warehouse.Poison(ctx, after, in.Limit+1)
+	page, more, err := s.cfg.Warehouse.Poison(ctx, after, in.Limit)
 	if err != nil {
 		return nil, httpapi.Unavailable("the warehouse does not answer", err)
 	}
-	page, next := httpapi.CutPage(poison, in.Limit, func(p warehouse.Poison) string { return strconv.FormatUint(p.Sequence, 10) })
+	next := ""
+	if more {
+		next = strconv.FormatUint(page[len(page)-1].Sequence, 10)
+	}
 	items := make([]PoisonEvent, len(page))
 	for i, p := range page {
 		items[i] = PoisonEvent{Sequence: p.Sequence, StoredAt: p.StoredAt, Reason: p.Reason, Payload: p.Payload}

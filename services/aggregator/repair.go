@@ -8,7 +8,7 @@ import (
 	"github.com/dealreg/dealreg/pkg/warehouse"
 )
 
-// repairAtOnce bounds how many poison events are in memory at once; each may be as large as a message, 1 MiB.
+// repairAtOnce bounds how many poison events are in memory at once, if they are small.
 const repairAtOnce = 100
 
 // repair reads every event again that was poison to the code of before. What this code understands takes the place of the
@@ -23,7 +23,7 @@ func (s *Service) repair(ctx context.Context) error {
 		return err
 	}
 	for after := uint64(0); ; {
-		poison, err := s.cfg.Warehouse.Poison(ctx, after, repairAtOnce)
+		poison, more, err := s.cfg.Warehouse.Poison(ctx, after, repairAtOnce)
 		if err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ func (s *Service) repair(ctx context.Context) error {
 				return err
 			}
 		}
-		if len(poison) < repairAtOnce {
+		if !more {
 			break
 		}
 	}
