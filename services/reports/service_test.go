@@ -155,7 +155,10 @@ func won(d byte, association deal.ID, currency string, minor int64) *dealregv1.D
 	a, b, chapter := alpha, beta, north
 	return &dealregv1.DealEvent{
 		Schema: 1, DealId: idBytes(id(d)), Revision: 1, At: timestamppb.New(start.Add(time.Duration(d) * time.Minute)),
-		Deal: &dealregv1.Deal{Status: dealregv1.Status_STATUS_WON, RegisteredBy: a[:]},
+		Deal: &dealregv1.Deal{
+			Status: dealregv1.Status_STATUS_WON, RegisteredBy: a[:],
+			Terms: &dealregv1.Terms{Parties: []*dealregv1.Party{{CompanyId: a[:]}, {CompanyId: b[:]}}},
+		},
 		Attributions: []*dealregv1.Attribution{{
 			AssociationId: association[:], Year: 2026, Month: int32(calendar.New(2026, 8, 1)), Currency: currency, AmountMinor: minor,
 			Evidence: dealregv1.Evidence_EVIDENCE_PARTIES,
