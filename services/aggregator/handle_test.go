@@ -2,6 +2,8 @@ package aggregator_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -79,5 +81,40 @@ func TestRoutes_ShowTheOperatorAloneTheRebuildAndThePoison(t *testing.T) {
 				t.Errorf("%s %s as %s: %d, want %d", c.method, c.path, role, code, c.want)
 			}
 		}
+	}
+}
+
+func TestRoutes_ShowHowFarARebuildIsHowFastAndWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	b.publish(won(3000)...)
+	s, _, stop := b.run()
+	b.wait(s, 3000)
+	stop()
+	s, _, _ = b.run(func(c *aggregator.Config) { c.BatchRows = 20 })
+	path := "/v1/rebuilds/" + b.rebuild(s, 0).ID.String()
+	last, rises, estimated := uint64(0), 0, false
+	b.eventually(func() error {
+		var r aggregator.RebuildReport
+		if code := ask(t, s, roster.RoleOperator, http.MethodGet, path, "", &r); code != http.StatusOK || r.LastSequence != 3000 {
+			t.Fatalf("%d %+v", code, r)
+		}
+		if r.Position > last {
+			last, rises = r.Position, rises+1
+		}
+		if r.State != aggregator.RebuildRunning {
+			return nil
+		}
+		if r.EventsPerSecond > 0 && r.SecondsLeft != nil && *r.SecondsLeft > 0 {
+			estimated = true
+			if want := float64(3000-r.Position) / r.EventsPerSecond; math.Abs(*r.SecondsLeft-want) > 1e-6*want {
+				t.Errorf("%f seconds left of %+v", *r.SecondsLeft, r)
+			}
+		}
+		return fmt.Errorf("still %+v", r)
+	})
+	if rises < 3 || !estimated {
+		t.Errorf("the position rose %d times, estimated: %v", rises, estimated)
 	}
 }

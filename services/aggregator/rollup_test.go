@@ -2,6 +2,7 @@ package aggregator_test
 
 import (
 	"fmt"
+	"math/big"
 	"testing"
 
 	"github.com/dealreg/dealreg/pkg/warehouse"
@@ -81,6 +82,55 @@ func TestRun_RollsUpAgainWhatIsRepaired(t *testing.T) {
 		return err
 	})
 	b.holds(120, 120, 0)
+}
+
+func TestRebuild_ServesTheOldTotalsAndPairsOfRollUpsUntilAllNewOnesAreThere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.inShortRanges()
+	b.log()
+	b.publish(won(1010)...)
+	s, _, stop := b.run()
+	b.wait(s, 1010)
+	b.rolledUp(999)
+	stop()
+	b.falsify()
+	warehousetest.Exec(t, b.dsn, "TRUNCATE TABLE rollups")
+	if err := b.warehouse.RollUp(t.Context(), 1010); err != nil {
+		t.Fatal(err)
+	}
+	pairs := func() *big.Int {
+		v, err := b.warehouse.Volume(t.Context(), warehouse.VolumeQuery{Association: association, Year: 2026, By: warehouse.ByPair, UpTo: 1 << 62})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := new(big.Int)
+		for _, item := range v.Items {
+			sum.Add(sum, item.Amount)
+		}
+		return sum
+	}
+	s, _, _ = b.run(func(c *aggregator.Config) { c.BatchRows = 50 })
+	p := b.rebuild(s, 0)
+	old, fresh := big.NewInt(2*1010*100), big.NewInt(1010*100)
+	served := map[string]*big.Int{"total": old, "pairs": old}
+	b.eventually(func() error {
+		for name, now := range map[string]*big.Int{"total": b.total(), "pairs": pairs()} {
+			if now.Cmp(fresh) != 0 && now.Cmp(served[name]) != 0 {
+				t.Fatalf("%s: served %s after %s; the old is %s, the new %s", name, now, served[name], old, fresh)
+			}
+			served[name] = now
+		}
+		if served["total"].Cmp(fresh) != 0 || served["pairs"].Cmp(fresh) != 0 {
+			return fmt.Errorf("still the old ones: %v", served)
+		}
+		return nil
+	})
+	if got := b.ended(s, p.ID); got.State != aggregator.RebuildDone {
+		t.Errorf("got %+v", got)
+	}
+	b.rolledUp(999)
+	b.holds(1010, 1010, 0)
 }
 
 func TestRebuild_ServesItsOwnRollUps(t *testing.T) {

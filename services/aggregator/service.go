@@ -387,8 +387,8 @@ func (s *Service) store(ctx context.Context, events *buffer) error {
 			s.cfg.Health.Report("clickhouse", err)
 			return err
 		}
-		s.advance(batch.Last())
 		s.metrics.poison.Add(float64(batch.Poisoned()))
+		s.advance(batch.Last())
 		s.cfg.Log.Debug("batch stored", zap.Int("rows", batch.Len()), zap.Int("poison", batch.Poisoned()), zap.Uint64("last_seq", batch.Last()))
 		batch.Reset()
 		spare = batch

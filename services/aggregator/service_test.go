@@ -315,10 +315,21 @@ func TestRun_PoisonBecomesARow(t *testing.T) {
 	payloads := won(5)
 	payloads[2] = []byte("\xff\xfe no event")
 	b.publish(payloads...)
-	s, health, _ := b.run()
+	registry := prometheus.NewRegistry()
+	s, health, _ := b.run(func(c *aggregator.Config) { c.Metrics = registry })
 	b.wait(s, 5)
 	b.holds(5, 4, 1)
 	health.until(t, "aggregator", well)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "dealreg_aggregator_poison_total" && f.GetMetric()[0].GetCounter().GetValue() == 1 {
+			return
+		}
+	}
+	t.Errorf("the poison is not counted: %v", families)
 }
 
 func TestRun_HaltsAtAGapAndKeepsWhatCameBefore(t *testing.T) {

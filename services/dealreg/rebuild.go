@@ -74,10 +74,7 @@ type rebuildProgress struct {
 }
 
 func (p *rebuildProgress) show(r aggregator.RebuildReport) {
-	text := fmt.Sprintf("rebuild: event %d of %d, %.0f a second", r.Position, r.LastSequence, r.EventsPerSecond)
-	if r.SecondsLeft != nil {
-		text += fmt.Sprintf(", %s left", (time.Duration(*r.SecondsLeft) * time.Second).String())
-	}
+	text := progressOf(r)
 	if onTerminal() {
 		p.bar.Describe(text)
 		p.bar.ChangeMax64(int64(max(r.LastSequence, r.Position, 1))) // #nosec G115 -- sequences of a stream fit
@@ -88,4 +85,13 @@ func (p *rebuildProgress) show(r aggregator.RebuildReport) {
 		p.told = now
 		fmt.Fprintln(os.Stderr, text)
 	}
+}
+
+// progressOf is one line for a person.
+func progressOf(r aggregator.RebuildReport) string {
+	text := fmt.Sprintf("rebuild: event %d of %d, %.0f a second", r.Position, r.LastSequence, r.EventsPerSecond)
+	if r.SecondsLeft != nil {
+		text += fmt.Sprintf(", %s left", (time.Duration(*r.SecondsLeft) * time.Second).String())
+	}
+	return text
 }

@@ -41,3 +41,15 @@ func TestRebuild_KilledInTheMiddleGoesOnAndTheAuditAgrees(t *testing.T) {
 	contains(t, out, "/from", "the log ends at")
 	p.stop()
 }
+
+func TestRebuild_ShowsTheRateAndWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	r := aggregator.RebuildReport{Position: 40_000, LastSequence: 100_000, EventsPerSecond: 500}
+	if got, want := progressOf(r), "rebuild: event 40000 of 100000, 500 a second"; got != want {
+		t.Errorf("%q; want %q", got, want)
+	}
+	r.SecondsLeft = new(120.5)
+	if got, want := progressOf(r), "rebuild: event 40000 of 100000, 500 a second, 2m0s left"; got != want {
+		t.Errorf("%q; want %q", got, want)
+	}
+}

@@ -1,0 +1,90 @@
+package aggregator_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
+	"github.com/dealreg/dealreg/services/aggregator"
+)
+
+// asConfigured has the aggregator run with the pace and the batches that it has by itself.
+func asConfigured(c *aggregator.Config) { c.Pace = 0 }
+
+// now is the machine's clock: what is promised here is real time.
+func now() time.Time { return time.Now() } //nolint:forbidigo // see above
+
+// median is the middle of the durations: what others do on the machine meanwhile hits single ones.
+func median(took []time.Duration) time.Duration {
+	slices.Sort(took)
+	return took[len(took)/2]
+}
+
+func TestRun_StoresALoneEventWithinASecond(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	payloads := won(6)
+	b.publish(payloads[0])
+	s, _, _ := b.run(asConfigured)
+	b.wait(s, 1)
+	var took []time.Duration
+	for i, payload := range payloads[1:] {
+		began := now()
+		b.publish(payload)
+		b.wait(s, uint64(i+2)) // #nosec G115 -- up to 6
+		took = append(took, now().Sub(began))
+	}
+	if m := median(took); m > time.Second {
+		t.Errorf("half of the events wait for %s or longer: %s", m, took)
+	}
+}
+
+// Events that follow each other closely are no reason to wait for more of them.
+func TestRun_StoresEachOfManySingleEventsWithinASecond(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	payloads := won(21)
+	b.publish(payloads[0])
+	s, _, _ := b.run(asConfigured)
+	b.wait(s, 1)
+	took := make(chan time.Duration, 20)
+	every := time.NewTicker(30 * time.Millisecond)
+	defer every.Stop()
+	for i, payload := range payloads[1:] {
+		<-every.C
+		began := now()
+		b.publish(payload)
+		go func() {
+			if err := s.WaitFor(t.Context(), uint64(i+2)); err != nil { // #nosec G115 -- up to 21
+				t.Error(err)
+			}
+			took <- now().Sub(began)
+		}()
+	}
+	var all []time.Duration
+	for range payloads[1:] {
+		all = append(all, <-took)
+	}
+	if m := median(all); m > time.Second {
+		t.Errorf("half of the events wait for %s or longer: %s", m, all)
+	}
+}
+
+// A large block costs a third of small ones a row, and parts have to be merged.
+func TestRun_StoresABacklogInFewParts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.log()
+	const events = 250_000
+	b.publish(won(events)...)
+	s, _, _ := b.run(asConfigured)
+	b.wait(s, events)
+	if parts := warehousetest.Parts(t, b.dsn); parts > 40 {
+		t.Errorf("%d events in %d parts", events, parts)
+	} else {
+		t.Logf("%d events in %d parts", events, parts)
+	}
+}
