@@ -59,6 +59,7 @@ type (
 		Association         volumeName `json:"association"`
 		Year                int        `json:"year"`
 		Release             int        `json:"release"`
+		Policy              string     `json:"policy"`
 		Currency            string     `json:"currency"`
 		AsOfSequence        uint64     `json:"as_of_sequence"`
 		LogHash             string     `json:"log_hash"`
@@ -109,6 +110,12 @@ type (
 		Events       []struct {
 			Sequence uint64 `json:"sequence"`
 		} `json:"events"`
+		MadeWith struct {
+			Groups []struct {
+				Company string `json:"company_id"`
+				Group   string `json:"group_id"`
+			} `json:"groups"`
+		} `json:"made_with"`
 	}
 )
 
@@ -204,6 +211,14 @@ func (a *statementAudit) view(ctx context.Context, year, release int, upTo uint6
 	for _, e := range list.Events {
 		v.held[e.Sequence] = true
 	}
+	for _, g := range list.MadeWith.Groups {
+		company, ok := parseID(strings.ToLower(g.Company))
+		group, too := parseID(strings.ToLower(g.Group))
+		if !ok || !too {
+			return nil, errors.New("GET " + path + ": a group is no pair of ids")
+		}
+		v.groups[company] = group
+	}
 	*a.all = append(*a.all, v)
 	return v, nil
 }
@@ -243,6 +258,9 @@ func (a *statementAudit) compare() {
 		pairs[volumeItem{Companies: c.Companies}.key(ByPair)] = c.cell
 	}
 	d.cells("pair", now.pairs, pairs)
+	if st.Policy != "open" {
+		a.keepsSecrets(now, months, chapters)
+	}
 	if c := st.Changes; c != nil {
 		d.cell("changes", "", a.now.changeSince(a.since), c.cell)
 	}
@@ -254,6 +272,28 @@ func (a *statementAudit) compare() {
 			months[c.Month] = c.cell
 		}
 		d.cells("previous_year month", last.months, months)
+	}
+}
+
+// keepsSecrets looks at the groups that stand behind the figures that are shown: unless the board sees everything, these are
+// three, and so are the deals. A total in which nothing changed tells nothing, whatever became of the groups.
+func (a *statementAudit) keepsSecrets(now figures, months, chapters map[string]cell) {
+	const fewest = 3
+	check := func(what, key string, f figure, shown cell) {
+		if !shown.Hidden && f.deals > 0 && (f.deals < fewest || len(f.groups) < fewest) {
+			a.differ.text(what+" shown", key, "hidden", fmt.Sprintf("%d deals of %d groups", f.deals, len(f.groups)))
+		}
+	}
+	if a.since == nil || a.now.changeSince(a.since).deals > 0 {
+		check("total", "", now.total, a.statement.Total)
+	}
+	check("attested_by_parties", "", now.byParties, a.statement.AttestedByParties)
+	check("attested_by_registrar", "", now.byRegistrar, a.statement.AttestedByRegistrar)
+	for key, c := range months {
+		check("month", key, now.months[key], c)
+	}
+	for key, c := range chapters {
+		check("chapter", key, now.chapters[key], c)
 	}
 }
 

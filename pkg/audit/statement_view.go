@@ -20,6 +20,7 @@ type view struct {
 	year        int
 	upTo        uint64
 	held        map[uint64]bool
+	groups      map[ID]ID // the corporate groups of that day, of companies that did not head their own
 
 	deals      map[ID]counted
 	stopped    map[ID]bool // an event of the deal was held back
@@ -31,11 +32,12 @@ type view struct {
 type counted struct {
 	as    *dealregv1.Attribution // nil: for nothing
 	since uint64                 // the sequence of the event that changed it last; 0 when it never counted
+	by    []ID                   // the groups of its parties then
 }
 
 func newView(association ID, year int, upTo uint64) *view {
 	return &view{
-		association: association, year: year, upTo: upTo, held: map[uint64]bool{},
+		association: association, year: year, upTo: upTo, held: map[uint64]bool{}, groups: map[ID]ID{},
 		deals: map[ID]counted{}, stopped: map[ID]bool{}, hash: sha256.New(),
 	}
 }
@@ -71,11 +73,25 @@ func (all views) add(entry *dealregv1.LogEntry) error {
 			v.stopped[id] = true
 		case !v.stopped[id]:
 			if m := v.countsFor(event); !sameCount(v.deals[id].as, m) {
-				v.deals[id] = counted{m, sequence}
+				v.deals[id] = counted{m, sequence, v.groupsOf(event)}
 			}
 		}
 	}
 	return nil
+}
+
+// groupsOf gives the corporate groups of the event's parties, by what they were on the day of the release.
+func (v *view) groupsOf(event *dealregv1.DealEvent) []ID {
+	var groups []ID
+	for _, p := range event.GetDeal().GetTerms().GetParties() {
+		company, _ := toID(p.GetCompanyId())
+		group, other := v.groups[company]
+		if !other {
+			group = company
+		}
+		groups = append(groups, group)
+	}
+	return groups
 }
 
 // countsFor gives what the event's deal counts for in the year, nil when that is nothing.
@@ -93,9 +109,16 @@ func (v *view) countsFor(event *dealregv1.DealEvent) *dealregv1.Attribution {
 type figure struct {
 	amount *big.Int
 	deals  int64
+	groups map[ID]bool // that took part
 }
 
-func (f *figure) add(minor int64) {
+func (f *figure) add(minor int64, by []ID) {
+	if f.groups == nil {
+		f.groups = map[ID]bool{}
+	}
+	for _, group := range by {
+		f.groups[group] = true
+	}
 	if f.amount == nil {
 		f.amount = new(big.Int)
 	}
@@ -118,9 +141,9 @@ func (v *view) figures(listed map[string]bool) figures {
 		total: zero(), byParties: zero(), byRegistrar: zero(), otherPairs: zero(),
 		months: map[string]figure{}, chapters: map[string]figure{}, pairs: map[string]figure{},
 	}
-	add := func(to map[string]figure, key string, minor int64) {
+	add := func(to map[string]figure, key string, minor int64, by []ID) {
 		x := to[key]
-		x.add(minor)
+		x.add(minor, by)
 		to[key] = x
 	}
 	companies := map[string]bool{}
@@ -133,16 +156,16 @@ func (v *view) figures(listed map[string]bool) figures {
 			f.unconverted++
 			continue
 		}
-		f.total.add(m.GetAmountMinor())
+		f.total.add(m.GetAmountMinor(), d.by)
 		if m.GetEvidence() == dealregv1.Evidence_EVIDENCE_PARTIES {
-			f.byParties.add(m.GetAmountMinor())
+			f.byParties.add(m.GetAmountMinor(), d.by)
 		} else {
-			f.byRegistrar.add(m.GetAmountMinor())
+			f.byRegistrar.add(m.GetAmountMinor(), d.by)
 		}
-		add(f.months, Item{Month: m.GetMonth()}.key(ByMonth), m.GetAmountMinor())
+		add(f.months, Item{Month: m.GetMonth()}.key(ByMonth), m.GetAmountMinor(), d.by)
 		for _, c := range m.GetChapters() {
 			if id, ok := chapterID(c); ok {
-				add(f.chapters, id.String(), c.GetAmountMinor())
+				add(f.chapters, id.String(), c.GetAmountMinor(), d.by)
 			}
 		}
 		for _, p := range m.GetPairs() {
@@ -150,10 +173,10 @@ func (v *view) figures(listed map[string]bool) figures {
 		}
 		if !slices.ContainsFunc(m.GetPairs(), func(p *dealregv1.PairAmount) bool { return !listed[pairKey(p)] }) {
 			for _, p := range m.GetPairs() {
-				add(f.pairs, pairKey(p), p.GetAmountMinor())
+				add(f.pairs, pairKey(p), p.GetAmountMinor(), d.by)
 			}
 		} else {
-			f.otherPairs.add(m.GetAmountMinor())
+			f.otherPairs.add(m.GetAmountMinor(), d.by)
 		}
 	}
 	f.companies = int64(len(companies))

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dealreg/dealreg/pkg/disclosure"
+	"github.com/dealreg/dealreg/pkg/disclosuretest"
 )
 
 // sameRelease compares releases by their stored form.
@@ -28,16 +29,16 @@ func stored(t interface{ Fatal(...any) }, r disclosure.Release) string {
 	return string(text)
 }
 
-func drawWorld(t *rapid.T, associations int) (*rand.Rand, *world) {
+func drawWorld(t *rapid.T, associations int) (*rand.Rand, *disclosuretest.World) {
 	rnd := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), rapid.Uint64().Draw(t, "and more")))
-	return rnd, draw(rnd, associations)
+	return rnd, disclosuretest.Draw(rnd, associations)
 }
 
 func TestNext_FiguresAddUpOverTheSameDeals(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rnd, w := drawWorld(t, 2)
-		_, years := publish(rnd, w)
+		_, years := disclosuretest.Publish(rnd, w)
 		for _, y := range years {
 			before := new(big.Int)
 			for _, r := range y.Released {
@@ -91,7 +92,7 @@ func TestNext_HoldsEventsOnlyUntilTheyMayBeShown(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rnd, w := drawWorld(t, 1)
-		_, years := publish(rnd, w)
+		_, years := disclosuretest.Publish(rnd, w)
 		y := years[0]
 		for n, r := range y.Released {
 			for _, d := range y.Deals {
@@ -113,13 +114,13 @@ func TestNext_IsTheSameInWhateverOrderThingsCome(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rnd, w := drawWorld(t, 3)
-		_, years := publish(rnd, w)
+		_, years := disclosuretest.Publish(rnd, w)
 		again := make([]disclosure.Year, len(years))
-		for i, a := range w.associations {
-			again[i] = w.year(rnd, a, years[i].Released)
+		for i, a := range w.Years {
+			again[i] = w.Year(rnd, a, years[i].Released)
 		}
-		want := disclosure.Next(years[0], w.last, false, years[1:])
-		got := disclosure.Next(again[0], w.last, false, []disclosure.Year{again[2], again[1]})
+		want := disclosure.Next(years[0], w.Last, false, years[1:])
+		got := disclosure.Next(again[0], w.Last, false, []disclosure.Year{again[2], again[1]})
 		sameRelease(t, want, got)
 	})
 }
@@ -128,7 +129,7 @@ func TestNext_ChangesNothingWhenNothingHappened(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rnd, w := drawWorld(t, 1)
-		_, years := publish(rnd, w)
+		_, years := disclosuretest.Publish(rnd, w)
 		y := years[0]
 		last := y.Released[len(y.Released)-1]
 		change, ok := disclosure.Next(y, last.AsOf, false, nil).Published.Change()
@@ -142,9 +143,9 @@ func TestNext_ShowsEverythingUnderOpenAndTheTotalUnderStrict(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rnd, w := drawWorld(t, 1)
-		y := w.year(rnd, w.associations[0], nil)
+		y := w.Year(rnd, w.Years[0], nil)
 		y.Policy = disclosure.Open
-		r := disclosure.Next(y, w.last, false, nil)
+		r := disclosure.Next(y, w.Last, false, nil)
 		p := r.Published
 		if len(r.Held) > 0 || p.LeftOut() != nil || p.ByParties().Hidden() || p.OtherPairs().Amount().Sign() != 0 {
 			t.Fatalf("under open: %s", stored(t, r))
@@ -158,7 +159,7 @@ func TestNext_ShowsEverythingUnderOpenAndTheTotalUnderStrict(t *testing.T) {
 			}
 		}
 		y.Policy = disclosure.Strict
-		p = disclosure.Next(y, w.last, true, nil).Published
+		p = disclosure.Next(y, w.Last, true, nil).Published
 		if _, known := p.Unconverted(); known || len(p.Months())+len(p.Chapters())+len(p.Pairs())+len(p.LeftOut()) > 0 ||
 			!p.ByParties().Hidden() || !p.ByRegistrar().Hidden() || !p.OtherPairs().Hidden() || p.Total().Hidden() {
 			t.Fatalf("under strict: %+v", p)
@@ -170,7 +171,7 @@ func TestRelease_SurvivesBeingStored(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rnd, w := drawWorld(t, 2)
-		_, years := publish(rnd, w)
+		_, years := disclosuretest.Publish(rnd, w)
 		for _, y := range years {
 			for _, r := range y.Released {
 				var back disclosure.Release
@@ -187,50 +188,50 @@ func TestNext_ShowsNeitherCellsNorChangesOfFewerThanThreeDealsAndGroups(t *testi
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rnd, w := drawWorld(t, 2)
-		statements, _ := publish(rnd, w)
-		before := map[int]statement{}
+		statements, _ := disclosuretest.Publish(rnd, w)
+		before := map[int]disclosuretest.Statement{}
 		for _, s := range statements {
-			a := w.associations[s.association]
-			in, changed := map[figure][]int{}, map[figure][]int{} // the deals behind each figure
-			groups, changing := map[figure]map[int]bool{}, map[figure]map[int]bool{}
-			count := func(f figure, d int, v version, deals map[figure][]int, of map[figure]map[int]bool) {
+			a := w.Years[s.Year]
+			in, changed := map[disclosuretest.Figure][]int{}, map[disclosuretest.Figure][]int{} // the deals behind each figure
+			groups, changing := map[disclosuretest.Figure]map[int]bool{}, map[disclosuretest.Figure]map[int]bool{}
+			count := func(f disclosuretest.Figure, d int, v disclosuretest.Version, deals map[disclosuretest.Figure][]int, of map[disclosuretest.Figure]map[int]bool) {
 				if !slices.Contains(deals[f], d) {
 					deals[f] = append(deals[f], d)
 				}
 				if of[f] == nil {
 					of[f] = map[int]bool{}
 				}
-				for _, g := range w.groups(v) {
+				for _, g := range w.Groups(v) {
 					of[f][g] = true
 				}
 			}
-			last, again := before[s.association]
-			for d, v := range s.included {
+			last, again := before[s.Year]
+			for d, v := range s.Included {
 				if v >= 0 {
-					for f := range w.figures(a, w.deals[d], w.deals[d].versions[v]) {
-						count(f, d, w.deals[d].versions[v], in, groups)
+					for f := range w.Figures(a, w.Deals[d], w.Deals[d].Versions[v]) {
+						count(f, d, w.Deals[d].Versions[v], in, groups)
 					}
 				}
-				if !again || last.included[d] == v {
+				if !again || last.Included[d] == v {
 					continue
 				}
-				for _, position := range []int{v, last.included[d]} {
+				for _, position := range []int{v, last.Included[d]} {
 					if position >= 0 {
-						for f := range w.figures(a, w.deals[d], w.deals[d].versions[position]) {
-							count(f, d, w.deals[d].versions[position], changed, changing)
+						for f := range w.Figures(a, w.Deals[d], w.Deals[d].Versions[position]) {
+							count(f, d, w.Deals[d].Versions[position], changed, changing)
 						}
 					}
 				}
 			}
-			for f := range s.figures {
-				if n := len(in[f]); !isPair(f) && n > 0 && (n < 3 || len(groups[f]) < 3) {
+			for f := range s.Figures {
+				if n := len(in[f]); !f.IsPair() && n > 0 && (n < 3 || len(groups[f]) < 3) {
 					t.Fatalf("%s shows %d deals of %d groups", f, n, len(groups[f]))
 				}
-				if _, shown := last.figures[f]; shown && !isPair(f) && len(changed[f]) > 0 && (len(changed[f]) < 3 || len(changing[f]) < 3) {
+				if _, shown := last.Figures[f]; shown && !f.IsPair() && len(changed[f]) > 0 && (len(changed[f]) < 3 || len(changing[f]) < 3) {
 					t.Fatalf("%s changes by %d deals of %d groups", f, len(changed[f]), len(changing[f]))
 				}
 			}
-			before[s.association] = s
+			before[s.Year] = s
 		}
 	})
 }

@@ -125,7 +125,7 @@ type run struct {
 func (s *system) add(index int, d dealAt, books []*book) {
 	var runs []run
 	var elsewhere []span
-	if len(d) > 1 {
+	if len(d) > 1 || books[d[0].book].year.OpenUntil > 0 {
 		elsewhere = shownSpans(books, d)
 	}
 	anyShown := len(elsewhere) > 0
@@ -142,8 +142,10 @@ func (s *system) add(index int, d dealAt, books []*book) {
 	}
 	insiders := runs[0].owners
 	for _, at := range d {
-		if states := books[at.book].year.Deals[at.index].States; len(states)+len(d) > 2 {
-			for _, state := range states {
+		given := books[at.book].year.Deals[at.index]
+		insiders = union(insiders, s.names.groups(given.Insiders))
+		if len(given.States)+len(d) > 2 {
+			for _, state := range given.States {
 				insiders = union(insiders, s.names.groups(state.Groups))
 			}
 		}
@@ -252,15 +254,19 @@ func spanOf(states []State, position int32) span {
 	return span{states[position].Sequence, math.MaxUint64}
 }
 
-// shownSpans gives when the deal was what everybody was shown in some book.
+// shownSpans gives when the deal was what everybody was shown in some book, live or by a release.
 func shownSpans(books []*book, d dealAt) []span {
 	var spans []span
 	for _, at := range d {
 		b := books[at.book]
 		states := b.year.Deals[at.index].States
 		for position := range int32(len(states)) { // #nosec G115 -- a deal has fewer events
-			if b.year.Policy == Open && states[position].Counts() {
-				spans = append(spans, spanOf(states, position))
+			if states[position].Counts() && b.year.live(states[position].Sequence) {
+				seen := spanOf(states, position)
+				if b.year.Policy != Open {
+					seen.to = min(seen.to, b.year.OpenUntil+1)
+				}
+				spans = append(spans, seen)
 			}
 		}
 		for release := range b.layouts {

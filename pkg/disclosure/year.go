@@ -22,15 +22,26 @@ type Year struct {
 	Association deal.ID
 	Year        int
 	Policy      Policy
+	OpenUntil   uint64 // up to this event of the log the board saw everything live, whatever the policy is now; 0: it never did
 	Waived      []Pair // the pairs of companies that both waived, in any order
 	Deals       []Deal // each deal that ever counted in the year, once, in any order
 	Released    []Release
 }
 
+// Silent tells that nobody was ever shown anything of the year: it does not matter to what others may show.
+func (y Year) Silent() bool { return y.Policy != Open && y.OpenUntil == 0 && len(y.Released) == 0 }
+
+// live tells whether the board sees, or saw, the deal as the event of the sequence left it.
+func (y Year) live(sequence uint64) bool { return y.Policy == Open || sequence <= y.OpenUntil }
+
 // Deal is what one deal counted for in the year, from the first event of the log to the latest.
 type Deal struct {
 	ID     deal.ID
 	States []State // in the order of their sequences
+	// Insiders are all groups that were ever told anything of the deal, those of the states or more: parties that declined or
+	// were taken out before it was won, those of corrections, and what a company's group was before. Whether they know what
+	// the deal counts for is not certain, so nothing is built on either.
+	Insiders []deal.ID
 }
 
 // State is what the deal counts for after one event. A state without chapters counts for nothing: the deal is void,

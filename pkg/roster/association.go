@@ -34,6 +34,7 @@ type Association struct {
 	YearStartsIn      int            `json:"year_starts_in"`     // month 1-12
 	ReportingCurrency money.Currency `json:"reporting_currency"` // ISO 4217
 	Disclosure        Disclosure     `json:"disclosure"`
+	OpenUntil         uint64         `json:"open_until_sequence,omitempty"` // of the log, when its board last ceased to see everything; 0: it never did
 	CreatedAt         time.Time      `json:"created_at"`
 
 	Revision uint64 `json:"-"`

@@ -16,6 +16,9 @@ import (
 //go:embed queries/statement_deals.sql
 var statementDealsSQL string
 
+//go:embed queries/statement_told.sql
+var statementToldSQL string
+
 //go:embed queries/statement_years.sql
 var statementYearsSQL string
 
@@ -26,14 +29,18 @@ var statementHashesSQL string
 type DealYear struct {
 	Deal     deal.ID
 	Versions []DealVersion // by rising sequence, each different from the one before; at least one
+	Told     []Party       // all who ever were a party of the deal, or were to become one, in whatever state it was
 }
 
 // DealVersion is what a deal counts for after an event that changed it.
 type DealVersion struct {
 	Sequence uint64
-	Groups   []deal.ID // of all parties, each once for each of its companies; a company without a group is its own
-	Counts   *Counts   // nil: the deal counts for nothing any more
+	Parties  []Party // of the deal, also those that are no members
+	Counts   *Counts // nil: the deal counts for nothing any more
 }
+
+// Party is a company with its corporate group at the time of an event; one without a group is its own.
+type Party struct{ Company, Group deal.ID }
 
 // Counts is what a deal counts for, in minor units of the association's currency. Chapters and pairs add up to Amount.
 type Counts struct {
@@ -65,24 +72,57 @@ func (w *Warehouse) DealYears(ctx context.Context, of AssociationYear, upTo uint
 	var deals []DealYear
 	for rows.Next() {
 		var id uuid.UUID
-		var groups []uuid.UUID
+		var companies, groups []uuid.UUID
 		var v DealVersion
 		var added addedEntries
-		err := rows.Scan(&id, &v.Sequence, &groups, &added.kinds, &added.months, &added.a, &added.b,
+		err := rows.Scan(&id, &v.Sequence, &companies, &groups, &added.kinds, &added.months, &added.a, &added.b,
 			&added.currencies, &added.amounts, &added.byParties, &added.unconverted)
 		if err != nil {
 			return nil, fmt.Errorf("read the deals of a year: %w", err)
 		}
-		for _, g := range groups {
-			v.Groups = append(v.Groups, deal.ID(g))
-		}
+		v.Parties = parties(companies, groups)
 		v.Counts = added.counts()
 		deals = appendVersion(deals, deal.ID(id), v)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read the deals of a year: %w", err)
 	}
-	return deals, nil
+	return deals, w.readTold(ctx, of, upTo, deals)
+}
+
+// readTold fills in who was told of the deals, which come in the order of the query.
+func (w *Warehouse) readTold(ctx context.Context, of AssociationYear, upTo uint64, deals []DealYear) error {
+	rows, err := w.conn.Query(ctx, statementToldSQL, clickhouse.Named("association", of.Association.String()),
+		clickhouse.Named("year", of.Year), clickhouse.Named("up_to", upTo))
+	if err != nil {
+		return fmt.Errorf("read who was told of deals: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id uuid.UUID
+		var companies, groups []uuid.UUID
+		if err := rows.Scan(&id, &companies, &groups); err != nil {
+			return fmt.Errorf("read who was told of deals: %w", err)
+		}
+		if len(deals) > 0 && deals[0].Deal == deal.ID(id) { // else one that never counted
+			deals[0].Told, deals = parties(companies, groups), deals[1:]
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read who was told of deals: %w", err)
+	}
+	if len(deals) > 0 {
+		return fmt.Errorf("read who was told of deals: deal %s is missing", deals[0].Deal)
+	}
+	return nil
+}
+
+func parties(companies, groups []uuid.UUID) []Party {
+	list := make([]Party, len(companies))
+	for i := range list {
+		list[i] = Party{Company: deal.ID(companies[i]), Group: deal.ID(groups[i])}
+	}
+	return list
 }
 
 // appendVersion adds the version to its deal, which is the last one or a new one, unless it changes nothing.

@@ -52,21 +52,23 @@ func TestDealYears_GivesEachDealAsEachEventLeftIt(t *testing.T) {
 			Pairs:    []warehouse.Part{{A: alpha, B: beta, AmountMinor: minor}},
 		}
 	}
-	own := []deal.ID{alpha, beta}
+	own := []warehouse.Party{{Company: alpha, Group: alpha}, {Company: beta, Group: beta}}
+	now := []warehouse.Party{{Company: alpha, Group: alpha}, {Company: beta, Group: gamma}}
+	ever := []warehouse.Party{own[0], own[1], now[1]}
 	unconverted := &warehouse.Counts{Month: calendar.New(2026, 3, 1), Currency: "EUR", ByParties: true, Unconverted: true}
 	same(t, read(2026, 7), []warehouse.DealYear{
-		{Deal: first, Versions: []warehouse.DealVersion{
-			{Sequence: 1, Groups: own, Counts: counts(100)},
-			{Sequence: 3, Groups: []deal.ID{alpha, gamma}, Counts: counts(300)},
-			{Sequence: 7, Groups: own},
+		{Deal: first, Told: ever, Versions: []warehouse.DealVersion{
+			{Sequence: 1, Parties: own, Counts: counts(100)},
+			{Sequence: 3, Parties: now, Counts: counts(300)},
+			{Sequence: 7, Parties: own},
 		}},
-		{Deal: second, Versions: []warehouse.DealVersion{
-			{Sequence: 2, Groups: own, Counts: unconverted}, {Sequence: 5, Groups: own, Counts: counts(50)},
+		{Deal: second, Told: own, Versions: []warehouse.DealVersion{
+			{Sequence: 2, Parties: own, Counts: unconverted}, {Sequence: 5, Parties: own, Counts: counts(50)},
 		}},
 	})
 	same(t, read(2026, 2), []warehouse.DealYear{
-		{Deal: first, Versions: []warehouse.DealVersion{{Sequence: 1, Groups: own, Counts: counts(100)}}},
-		{Deal: second, Versions: []warehouse.DealVersion{{Sequence: 2, Groups: own, Counts: unconverted}}},
+		{Deal: first, Told: own, Versions: []warehouse.DealVersion{{Sequence: 1, Parties: own, Counts: counts(100)}}},
+		{Deal: second, Told: own, Versions: []warehouse.DealVersion{{Sequence: 2, Parties: own, Counts: unconverted}}},
 	})
 	if got := read(2027, 7); len(got) != 1 || got[0].Versions[0].Sequence != 7 || got[0].Versions[0].Counts.AmountMinor != 500 {
 		t.Errorf("%+v", got)
@@ -88,6 +90,39 @@ func TestDealYears_GivesEachDealAsEachEventLeftIt(t *testing.T) {
 	same(t, sharing(2026, 7), []warehouse.AssociationYear{here, next, there})
 	same(t, sharing(2027, 7), []warehouse.AssociationYear{here, next, there})
 	same(t, sharing(2025, 7), []warehouse.AssociationYear(nil))
+}
+
+// A company that declined, one that a correction took in or would have, and what a company's group was: whoever saw an
+// event of the deal is told of it, whatever it counts for.
+func TestDealYears_NamesAllWhoWereEverToldOfADeal(t *testing.T) {
+	t.Parallel()
+	w := warehousetest.New(t)
+	declined, joins, group, of := id(24), id(25), id(26), id(31)
+	pending := event(of, 1, dealregv1.Status_STATUS_PENDING)
+	pending.Deal.Terms.Parties = append(pending.Deal.Terms.Parties, &dealregv1.Party{CompanyId: bytesOf(declined), GroupId: bytesOf(group)})
+	corrected := won(of, 3, list{attribution(100)}, list{attribution(100)})
+	corrected.Deal.Correction = &dealregv1.Correction{Terms: corrected.Deal.Terms, TermsVersion: 2}
+	corrected.Deal.Standings = []*dealregv1.Standing{{CompanyId: bytesOf(alpha)}, {CompanyId: bytesOf(beta)}, {CompanyId: bytesOf(joins)}}
+	swapped := won(of, 4, list{attribution(100)}, list{attribution(100)})
+	swapped.Deal.Terms.Parties = append(swapped.Deal.Terms.Parties, &dealregv1.Party{CompanyId: bytesOf(gamma)})
+	insert(t, w, 1, marshal(t, pending), marshal(t, won(of, 2, nil, list{attribution(100)})), marshal(t, corrected), marshal(t, swapped),
+		marshal(t, event(id(32), 1, dealregv1.Status_STATUS_PENDING)))
+	party := func(company, group deal.ID) warehouse.Party { return warehouse.Party{Company: company, Group: group} }
+	told := []warehouse.Party{party(alpha, alpha), party(beta, beta), party(gamma, gamma), party(declined, group), party(joins, joins)}
+	for upTo, want := range map[uint64][]warehouse.Party{
+		2: {told[0], told[1], told[3]},
+		3: {told[0], told[1], told[3], told[4]},
+		5: told,
+	} {
+		deals, err := w.DealYears(t.Context(), warehouse.AssociationYear{Association: association, Year: 2026}, upTo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(deals) != 1 || len(deals[0].Versions) != 1 {
+			t.Fatalf("%+v", deals)
+		}
+		same(t, deals[0].Told, want)
+	}
 }
 
 func TestPayloadHashes_GivesEverySequenceOnceOrFails(t *testing.T) {

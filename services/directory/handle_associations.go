@@ -2,15 +2,19 @@ package directory
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/money"
 	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/stream"
 )
 
 // Association is an association as the API shows it.
@@ -169,6 +173,11 @@ func (s *Service) patchAssociation(ctx context.Context, in *struct {
 			return nil, err
 		}
 	}
+	if before.Disclosure == roster.DisclosureOpen && after.Disclosure != roster.DisclosureOpen {
+		if after.OpenUntil, err = s.lastOfLog(ctx); err != nil {
+			return nil, httpapi.Unavailable("it cannot be told now what the board has seen, which must be kept with the change", err)
+		}
+	}
 	after.Revision, err = s.store.PutAssociation(ctx, after)
 	if err != nil {
 		return nil, answer(err)
@@ -190,4 +199,16 @@ func (s *Service) mayChangeYears(ctx context.Context, association deal.ID) error
 		return httpapi.Conflict("time_zone, year_starts_in and reporting_currency are fixed after the first won deal: leave them as they are")
 	}
 	return nil
+}
+
+// lastOfLog is the last sequence of the log, 0 while there is none. Up to it, a board that sees everything has.
+func (s *Service) lastOfLog(ctx context.Context) (uint64, error) {
+	log, err := s.cfg.JetStream.Stream(ctx, stream.DealsStream)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("read the end of the log: %w", err)
+	}
+	return log.CachedInfo().State.LastSeq, nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/dealreg/dealreg/pkg/oidclogin"
 	"github.com/dealreg/dealreg/pkg/roster"
 	"github.com/dealreg/dealreg/pkg/roster/rostertest"
+	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/services/directory"
 )
 
@@ -281,6 +282,45 @@ func TestAssociations_LetTheirBoardSeeMoreByTheOperatorAlone(t *testing.T) {
 	set(200, registrar, nil)
 	set(200, s.operator, "open")
 	set(200, registrar, "strict")
+}
+
+// Whatever processes run, what the board could see until then is never taken for secret again.
+func TestAssociations_RememberUpToWhereTheirBoardSawEverything(t *testing.T) {
+	t.Parallel()
+	js := rostertest.NewServer(t).Connect()
+	s := start(t, js)
+	id := s.association("A")
+	parsed, err := deal.ParseID(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(change object, want uint64) {
+		t.Helper()
+		path := "/v1/associations/" + id
+		s.must(200, s.operator, "PATCH", path, change, "If-Match", s.must(200, s.operator, "GET", path, nil).header.Get("ETag"))
+		if a, err := roster.NewStore(js).Association(t.Context(), parsed); err != nil || a.OpenUntil != want {
+			t.Errorf("%v: until %d, want %d; %v", change, a.OpenUntil, want, err)
+		}
+	}
+	grow := func() {
+		t.Helper()
+		if _, err := js.Publish(t.Context(), stream.Subject(parsed), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(object{"disclosure": "open"}, 0)
+	set(object{"disclosure": "guarded"}, 0) // there is no log yet
+	set(object{"disclosure": "open"}, 0)
+	if err := stream.Ensure(t.Context(), js, 1); err != nil {
+		t.Fatal(err)
+	}
+	grow()
+	grow()
+	set(object{"disclosure": "guarded"}, 2)
+	grow()
+	set(object{"disclosure": "strict", "name": "B"}, 2)
+	set(object{"disclosure": "open"}, 2)
+	set(object{"disclosure": "strict"}, 3)
 }
 
 func TestCompanies_AreMadeOnceAndFoundByNameAndDomain(t *testing.T) {

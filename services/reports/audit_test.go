@@ -269,3 +269,63 @@ func TestStatement_ShowsUnderGuardedDisclosureThePairsThatWaived(t *testing.T) {
 		t.Errorf("%+v, others %+v, left out %v, %+v", shown.Pairs, shown.OtherPairs, shown.LeftOut, shown.Members)
 	}
 }
+
+// Six companies that the deals' events know as strangers became two groups. Who has the log alone could not tell why nothing
+// is shown, or that something must not be.
+func TestStatements_CountCompaniesThatBecameOneGroupAsOne(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t, roster.DisclosureGuarded, roster.DisclosureGuarded)
+	association, companies := h.work.Associations[0].ID, h.work.Companies
+	between := func(d byte, a, b deal.ID) []byte {
+		e := won(d, association, "EUR", 1_000_000)
+		e.Deal.Terms = &dealregv1.Terms{Currency: "EUR", Parties: []*dealregv1.Party{{CompanyId: idBytes(a)}, {CompanyId: idBytes(b)}}}
+		e.Attributions[0].Pairs[0].CompanyA, e.Attributions[0].Pairs[0].CompanyB = idBytes(a), idBytes(b)
+		payload, err := proto.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return payload
+	}
+	latest := func() reports.Statement {
+		h.release(2026)
+		return read[reports.Statement](h.system, "auditor of all", statementsPath(association, "/2026/latest"))
+	}
+	join := func(company, group deal.ID) {
+		before, _ := h.roster.Company(company)
+		revision, err := h.directory.PutCompany(t.Context(), roster.Company{ID: company, Name: "C", GroupID: group, Revision: before.Revision})
+		if err == nil {
+			err = h.roster.WaitFor(t.Context(), roster.Companies, revision)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, company := range companies[:6] {
+		join(company, companies[i%2])
+	}
+	h.append(between(100, companies[0], companies[1]), between(101, companies[2], companies[3]), between(102, companies[4], companies[5]))
+	if got := latest(); *got.Total.Deals != 0 {
+		t.Errorf("shows %s of %d deals of two groups", got.Total.Amount, *got.Total.Deals)
+	}
+	for _, company := range companies[:6] {
+		join(company, company)
+	}
+	h.append([]byte("\xff"))
+	if got := latest(); *got.Total.Deals != 3 {
+		t.Errorf("shows %d of three deals of strangers", *got.Total.Deals)
+	}
+	if code, out := h.audit(association, "2026", nil); code != audit.Equal {
+		t.Error(out)
+	}
+	madeWith := read[reports.HeldBack](h.system, "auditor of all", statementsPath(association, "/2026/1/held-back")).MadeWith
+	groups, err := json.Marshal(madeWith.Groups)
+	if err != nil || len(madeWith.Groups) != 4 || madeWith.Groups[0] != (reports.CompanyGroup{CompanyID: companies[2], GroupID: companies[0]}) {
+		t.Errorf("made with %+v, %v", madeWith, err)
+	}
+	code, out := h.audit(association, "2026", func(path string, body []byte) []byte { // had they still been two groups
+		return bytes.Replace(body, []byte(`"groups":[]`), append([]byte(`"groups":`), groups...), 1)
+	})
+	if code != audit.Different || !strings.Contains(out, "total shown") {
+		t.Errorf("%d %s", code, out)
+	}
+}

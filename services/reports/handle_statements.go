@@ -51,6 +51,7 @@ type HeldBack struct {
 	Release       int             `json:"release"`
 	AsOfSequence  uint64          `json:"as_of_sequence"`
 	Events        []HeldBackEvent `json:"events" doc:"By their sequences"`
+	MadeWith      *MadeWith       `json:"made_with,omitempty" doc:"What the release was made with beside the log; for those who may read the log"`
 }
 
 func (s *Service) statementRoutes(api huma.API) {
@@ -242,9 +243,11 @@ func (s *Service) getHeldBack(ctx context.Context, in *ReleasePath) (*struct{ Bo
 	if err != nil {
 		return nil, unmade(err)
 	}
-	return &struct{ Body HeldBack }{HeldBack{
-		AssociationID: association.ID, Year: r.Year, Release: r.Release, AsOfSequence: r.AsOfSequence, Events: c.HeldBack,
-	}}, nil
+	list := HeldBack{AssociationID: association.ID, Year: r.Year, Release: r.Release, AsOfSequence: r.AsOfSequence, Events: c.HeldBack}
+	if httpapi.Caller(ctx).IsAuditorOf(deal.ID{}) {
+		list.MadeWith = &c.MadeWith
+	}
+	return &struct{ Body HeldBack }{list}, nil
 }
 
 type publishInput struct {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/disclosure"
-	"github.com/dealreg/dealreg/pkg/money"
 	"github.com/dealreg/dealreg/pkg/roster"
 	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
@@ -47,6 +46,9 @@ func (s *Service) publish(ctx context.Context, a roster.Association, year int, w
 }
 
 func (s *Service) tryPublish(ctx context.Context, a roster.Association, year int, want want) (*release, error) {
+	if now, known := s.cfg.Roster.Association(a.ID); known {
+		a = now // what its board may see may have changed
+	}
 	behind, err := s.shelf.lastOfAll(ctx)
 	if err != nil {
 		return nil, err
@@ -66,15 +68,18 @@ func (s *Service) tryPublish(ctx context.Context, a roster.Association, year int
 	if n := len(before); n > 0 && before[n-1].AsOfSequence > prefix.Last {
 		return nil, fmt.Errorf("the reports hold the log up to sequence %d and release %s up to %d", prefix.Last, before[n-1].ID(), before[n-1].AsOfSequence)
 	}
-	of := warehouse.AssociationYear{Association: a.ID, Year: year}
-	own, err := s.year(ctx, a, year, prefix.Last, before)
+	all := s.gather(prefix.Last)
+	own, err := all.shown(ctx, a, year, before)
 	if err != nil {
+		return nil, err
+	}
+	if own.Deals, err = all.deals(ctx, a, year); err != nil {
 		return nil, err
 	}
 	if w.ifDeals && len(own.Deals) == 0 && len(before) == 0 {
 		return nil, nil
 	}
-	others, err := s.others(ctx, of, prefix.Last)
+	others, err := all.others(ctx, warehouse.AssociationYear{Association: a.ID, Year: year})
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +102,7 @@ func (s *Service) tryPublish(ctx context.Context, a roster.Association, year int
 		return nil, err
 	}
 	r.Previous = len(previous)
-	if r.Content, err = s.shelf.keep(ctx, content{Release: next, HeldBack: heldBack(own.Deals, next)}); err != nil {
+	if r.Content, err = s.shelf.keep(ctx, content{Release: next, HeldBack: heldBack(own.Deals, next), MadeWith: all.madeWith(own, others)}); err != nil {
 		return nil, err
 	}
 	if err := s.shelf.put(ctx, r, behind); err != nil {
@@ -111,90 +116,6 @@ func (s *Service) tryPublish(ctx context.Context, a roster.Association, year int
 	s.cfg.Log.Info("statement published", zap.String("release", r.ID()), zap.String("cause", string(r.Cause)),
 		zap.Uint64("as_of_sequence", r.AsOfSequence))
 	return &r, nil
-}
-
-// year gathers what the rule of disclosure needs to know of an association's year.
-func (s *Service) year(ctx context.Context, a roster.Association, year int, upTo uint64, releases []release) (disclosure.Year, error) {
-	result := disclosure.Year{Association: a.ID, Year: year, Policy: disclosure.Policy(a.Disclosure)}
-	for _, pair := range s.cfg.Roster.WaivedPairs(a.ID) {
-		result.Waived = append(result.Waived, disclosure.NewPair(pair[0], pair[1]))
-	}
-	deals, err := s.cfg.Warehouse.DealYears(ctx, warehouse.AssociationYear{Association: a.ID, Year: year}, upTo)
-	if err != nil {
-		return disclosure.Year{}, err
-	}
-	for _, d := range deals {
-		states := make([]disclosure.State, len(d.Versions))
-		for i, v := range d.Versions {
-			states[i] = stateOf(v)
-			if v.Counts != nil && money.Currency(v.Counts.Currency) != a.ReportingCurrency {
-				return disclosure.Year{}, &warehouse.CurrencyError{Association: a.ID, Year: year}
-			}
-		}
-		result.Deals = append(result.Deals, disclosure.Deal{ID: d.Deal, States: states})
-	}
-	for _, r := range releases {
-		c, err := s.shelf.content(ctx, r)
-		if err != nil {
-			return disclosure.Year{}, err
-		}
-		result.Released = append(result.Released, c.Release)
-	}
-	return result, nil
-}
-
-func stateOf(v warehouse.DealVersion) disclosure.State {
-	state := disclosure.State{Sequence: v.Sequence, Groups: slices.Clone(v.Groups)}
-	slices.SortFunc(state.Groups, deal.ID.Compare)
-	state.Groups = slices.Compact(state.Groups)
-	c := v.Counts
-	if c == nil {
-		return state
-	}
-	state.Month, state.ByParties, state.Unconverted = c.Month, c.ByParties, c.Unconverted
-	for _, p := range c.Chapters {
-		state.Chapters = append(state.Chapters, disclosure.Chapter{Chapter: p.A, AmountMinor: p.AmountMinor})
-	}
-	for _, p := range c.Pairs {
-		state.Pairs = append(state.Pairs, disclosure.PairAmount{Pair: disclosure.NewPair(p.A, p.B), AmountMinor: p.AmountMinor})
-	}
-	return state
-}
-
-// others gathers the years of other associations that have releases and share deals with this one, or with one that does.
-func (s *Service) others(ctx context.Context, of warehouse.AssociationYear, upTo uint64) ([]disclosure.Year, error) {
-	found := []warehouse.AssociationYear{of}
-	for i := 0; i < len(found); i++ {
-		sharing, err := s.cfg.Warehouse.YearsSharingDeals(ctx, found[i], upTo)
-		if err != nil {
-			return nil, err
-		}
-		for _, y := range sharing {
-			if !slices.Contains(found, y) {
-				found = append(found, y)
-			}
-		}
-	}
-	var others []disclosure.Year
-	for _, y := range found {
-		association, known := s.cfg.Roster.Association(y.Association)
-		if !known || y.Association == of.Association {
-			continue
-		}
-		releases, err := s.shelf.on(ctx, stream.StatementSubject(y.Association, y.Year))
-		if err != nil {
-			return nil, err
-		}
-		if len(releases) == 0 {
-			continue
-		}
-		other, err := s.year(ctx, association, y.Year, upTo, releases)
-		if err != nil {
-			return nil, err
-		}
-		others = append(others, other)
-	}
-	return others, nil
 }
 
 // heldBack lists the events that the release holds back, by their sequences.

@@ -57,6 +57,7 @@ type content struct {
 	Release disclosure.Release `json:"release"`
 	// HeldBack lists the events that the release does not include although the log held them then.
 	HeldBack []HeldBackEvent `json:"held_back"`
+	MadeWith MadeWith        `json:"made_with"`
 }
 
 // HeldBackEvent is an event of the log that a release leaves out, because what it adds cannot be shown yet.

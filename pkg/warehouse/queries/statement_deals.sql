@@ -6,7 +6,8 @@ WITH
 SELECT
     deal_id,
     seq,
-    groups,
+    companies,
+    if(empty(groups), companies, groups) AS groups_then,
     arrayMap(i -> toInt8(entry.kind[i]), added) AS kinds,
     arrayMap(i -> toInt32(entry.month[i]), added) AS months,
     arrayMap(i -> entry.a[i], added) AS a,
