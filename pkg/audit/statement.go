@@ -72,11 +72,12 @@ type (
 			Total   cell        `json:"total"`
 			Months  []monthCell `json:"months"`
 		} `json:"previous_year"`
-		Months     []monthCell   `json:"months"`
-		Chapters   []chapterCell `json:"chapters"`
-		Pairs      []pairCell    `json:"pairs"`
-		OtherPairs cell          `json:"other_pairs"`
-		Members    *struct {
+		GrowthPercent string        `json:"growth_percent"`
+		Months        []monthCell   `json:"months"`
+		Chapters      []chapterCell `json:"chapters"`
+		Pairs         []pairCell    `json:"pairs"`
+		OtherPairs    cell          `json:"other_pairs"`
+		Members       *struct {
 			TakingPart int64 `json:"taking_part"`
 		} `json:"members"`
 		Coverage struct {
@@ -267,12 +268,23 @@ func (a *statementAudit) compare() {
 	if p := st.PreviousYear; p != nil {
 		last := a.last.figures(nil)
 		d.cell("previous_year", "", last.total, p.Total)
+		if st.GrowthPercent != "" {
+			d.text("growth_percent", "", growth(last.total, now.total), st.GrowthPercent)
+		}
 		months := map[string]cell{}
 		for _, c := range p.Months {
 			months[c.Month] = c.cell
 		}
 		d.cells("previous_year month", last.months, months)
 	}
+}
+
+// growth is by how many percent of the one total the other is more, with one decimal.
+func growth(from, to figure) string {
+	if from.amount.Sign() == 0 {
+		return "none"
+	}
+	return new(big.Rat).SetFrac(new(big.Int).Mul(new(big.Int).Sub(to.amount, from.amount), big.NewInt(100)), from.amount).FloatString(1)
 }
 
 // keepsSecrets looks at the groups that stand behind the figures that are shown: unless the board sees everything, these are

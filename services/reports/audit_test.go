@@ -218,6 +218,7 @@ func TestStatements_AnAuditorSeesWhatWasAltered(t *testing.T) {
 		"pair amount":                 func(st map[string]any) { first(st["pairs"])["amount"] = "1.00" },
 		"changes amount":              func(st map[string]any) { object(st["changes"])["amount"] = "1.00" },
 		"changes deals":               func(st map[string]any) { object(st["changes"])["deals"] = 99 },
+		"growth_percent":              func(st map[string]any) { st["growth_percent"] = "0.1" },
 		"previous_year amount":        func(st map[string]any) { object(object(st["previous_year"])["total"])["amount"] = "1.00" },
 		"previous_year month deals":   func(st map[string]any) { first(object(st["previous_year"])["months"])["deals"] = 99 },
 		"unconverted_deals":           func(st map[string]any) { object(st["coverage"])["unconverted_deals"] = 99 },

@@ -71,6 +71,9 @@ func statementBook(st Statement) book {
 	top.figure("Total", text(""), cell(st.Total)...)
 	top.figure("Attested by parties", text(""), cell(st.AttestedByParties)...)
 	top.figure("Attested by registrar", text(""), cell(st.AttestedByRegistrar)...)
+	if rest := st.RestOfPairs; rest != nil {
+		top.figure("Rest of pairs", number(rest.Items), amount(rest.Amount), number(rest.Deals))
+	}
 	top.figure("Other pairs", text(""), cell(st.OtherPairs)...)
 	if c := st.Changes; c != nil {
 		top.figure("Changes", text("since r"+strconv.Itoa(c.SinceRelease)), cell(c.Cell)...)
@@ -79,7 +82,7 @@ func statementBook(st Statement) book {
 		top.figure("Previous year", text(strconv.Itoa(p.Year)+" r"+strconv.Itoa(p.Release)), cell(p.Total)...)
 	}
 	if st.GrowthPercent != "" {
-		top.fact("Growth percent", count(st.GrowthPercent))
+		top.fact("Growth percent", percent(st.GrowthPercent))
 	}
 	if m := st.Members; m != nil {
 		top.fact("Members taking part", number(m.TakingPart))

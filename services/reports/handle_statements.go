@@ -174,6 +174,7 @@ func (s *Service) find(ctx context.Context, association deal.ID, in ReleasePath)
 type statementInput struct {
 	ReleasePath
 	Form
+	Limit int `query:"limit" minimum:"1" maximum:"1000" doc:"Under open disclosure only so many pairs, the largest, and the rest as one sum; all when left out. Other policies name few pairs, and all"`
 }
 
 func (s *Service) getStatement(ctx context.Context, in *statementInput) (*huma.StreamResponse, error) {
@@ -187,7 +188,7 @@ func (s *Service) getStatement(ctx context.Context, in *statementInput) (*huma.S
 	if err != nil {
 		return nil, err
 	}
-	shown, err := s.read(ctx, association, r)
+	shown, err := s.read(ctx, association, r, in.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -198,8 +199,8 @@ func (s *Service) getStatement(ctx context.Context, in *statementInput) (*huma.S
 	return in.answer(shown, statementBook(shown), caching)
 }
 
-// read shows a release. The error is a Problem.
-func (s *Service) read(ctx context.Context, a roster.Association, r release) (Statement, error) {
+// read shows a release, with at most so many pairs, 0 for all. The error is a Problem.
+func (s *Service) read(ctx context.Context, a roster.Association, r release, limit int) (Statement, error) {
 	figures, err := s.figuresOf(ctx, r)
 	if err != nil {
 		return Statement{}, unmade(err)
@@ -217,7 +218,7 @@ func (s *Service) read(ctx context.Context, a roster.Association, r release) (St
 			return Statement{}, unmade(err)
 		}
 	}
-	return s.statement(a, *figures, before), nil
+	return s.statement(a, *figures, before, limit), nil
 }
 
 func (s *Service) figuresOf(ctx context.Context, r release) (*published, error) {
@@ -308,7 +309,7 @@ func (s *Service) answer(ctx context.Context, a roster.Association, made *releas
 	if err != nil {
 		return nil, unmade(err)
 	}
-	shown, err := s.read(ctx, a, *made)
+	shown, err := s.read(ctx, a, *made, 0)
 	if err != nil {
 		return nil, err
 	}

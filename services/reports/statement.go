@@ -42,7 +42,8 @@ type Statement struct {
 	Months              []MonthCell    `json:"months" doc:"All twelve, or none when they are left out"`
 	Chapters            []ChapterCell  `json:"chapters" doc:"By falling amount, hidden ones last"`
 	Pairs               []PairCell     `json:"pairs" doc:"By falling amount, hidden ones last"`
-	OtherPairs          Cell           `json:"other_pairs" doc:"What the total holds beside the pairs"`
+	RestOfPairs         *RestOfPairs   `json:"rest_of_pairs,omitempty" doc:"What limit left out of the pairs; absent without limit, and unless the policy is open"`
+	OtherPairs          Cell           `json:"other_pairs" doc:"What the total holds beside all pairs, those left out too"`
 	Members             *Members       `json:"members,omitempty" doc:"Absent under strict disclosure"`
 	Coverage            CoverageCounts `json:"coverage"`
 	Changes             *Changes       `json:"changes,omitempty" doc:"Absent in a year's first release"`
@@ -74,6 +75,30 @@ type ChapterCell struct {
 type PairCell struct {
 	Companies []Named `json:"companies" minItems:"2" maxItems:"2"`
 	Cell
+}
+
+// RestOfPairs is what the pairs add up to that a limit left out.
+type RestOfPairs struct {
+	Items  int    `json:"items" doc:"How many were left out, the smallest"`
+	Amount string `json:"amount" example:"1250000.00"`
+	Deals  int    `json:"deals" doc:"How many they have together: a deal of more than two members counts in each of its pairs"`
+}
+
+// limitPairs gives the largest pairs, as many as the limit says, and the rest as one sum; all for 0. What a board may see of
+// pairs is not divided otherwise than the release does it, unless it sees everything.
+func limitPairs(p disclosure.Published, limit int, currency money.Currency) ([]disclosure.PairCell, *RestOfPairs) {
+	pairs := byAmount(p.Pairs(), func(c disclosure.PairCell) disclosure.Cell { return c.Cell })
+	if limit == 0 || p.Policy() != disclosure.Open {
+		return pairs, nil
+	}
+	shown := min(limit, len(pairs))
+	rest, amount := RestOfPairs{Items: len(pairs) - shown}, new(big.Int)
+	for _, c := range pairs[shown:] {
+		amount.Add(amount, c.Amount())
+		rest.Deals += c.Deals()
+	}
+	rest.Amount = money.Decimal(amount, currency)
+	return pairs[:shown], &rest
 }
 
 // Members tells how many members won the deals that the release includes.
@@ -108,8 +133,9 @@ type published struct {
 	figures disclosure.Published
 }
 
-// statement shows a release beside that of the year before, nil for none. Names are those of today.
-func (s *Service) statement(a roster.Association, r published, before *published) Statement {
+// statement shows a release beside that of the year before, nil for none, with at most so many pairs, 0 for all. Names are
+// those of today.
+func (s *Service) statement(a roster.Association, r published, before *published, limit int) Statement {
 	p, startsIn := r.figures, time.Month(a.YearStartsIn)
 	cell := func(c disclosure.Cell) Cell { return showCell(c, r.Currency) }
 	shown := Statement{
@@ -123,7 +149,9 @@ func (s *Service) statement(a roster.Association, r published, before *published
 	for _, c := range byAmount(p.Chapters(), func(c disclosure.ChapterCell) disclosure.Cell { return c.Cell }) {
 		shown.Chapters = append(shown.Chapters, ChapterCell{Chapter: s.chapter(c.Chapter), Cell: cell(c.Cell)})
 	}
-	for _, c := range byAmount(p.Pairs(), func(c disclosure.PairCell) disclosure.Cell { return c.Cell }) {
+	pairs, rest := limitPairs(p, limit, r.Currency)
+	shown.RestOfPairs = rest
+	for _, c := range pairs {
 		shown.Pairs = append(shown.Pairs, PairCell{Companies: []Named{s.company(c.A), s.company(c.B)}, Cell: cell(c.Cell)})
 	}
 	if n, known := p.Unconverted(); known {

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -18,13 +19,16 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/xuri/excelize/v2"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/roster"
 	"github.com/dealreg/dealreg/pkg/roster/rostertest"
 	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
+	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
 	"github.com/dealreg/dealreg/services/reports"
 )
 
@@ -105,6 +109,46 @@ func TestStatement_ShowsWhatItWasMadeFrom(t *testing.T) {
 	}
 	if list := s.releases(); len(list) != 1 || list[0].Release != 1 || list[0].Total.Amount != "1500" || list[0].Cause != stream.Requested {
 		t.Errorf("%+v", list)
+	}
+}
+
+func TestStatement_ShowsTheLargestPairsAndTheRest(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, warehousetest.New(t))
+	var events []*dealregv1.DealEvent
+	for i, pair := range [][2]deal.ID{{alpha, beta}, {alpha, gamma}, {beta, gamma}} {
+		for _, association := range []deal.ID{open, guarded} {
+			e := won(byte(31+len(events)), association, map[deal.ID]string{open: "JPY", guarded: "EUR"}[association], int64(1000-300*i))
+			e.Attributions[0].Pairs[0].CompanyA, e.Attributions[0].Pairs[0].CompanyB = idBytes(pair[0]), idBytes(pair[1])
+			events = append(events, e)
+		}
+	}
+	s.store(events...)
+	s.published("k")
+	for query, want := range map[string]struct {
+		pairs []string
+		rest  *reports.RestOfPairs
+	}{
+		"":         {[]string{"1000", "700", "400"}, nil},
+		"?limit=1": {[]string{"1000"}, &reports.RestOfPairs{Items: 2, Amount: "1100", Deals: 2}},
+		"?limit=9": {[]string{"1000", "700", "400"}, &reports.RestOfPairs{Amount: "0"}},
+	} {
+		got := read[reports.Statement](s, "board", statementsPath(open, "/2026/1"+query))
+		var amounts []string
+		for _, p := range got.Pairs {
+			amounts = append(amounts, p.Amount)
+		}
+		if !slices.Equal(amounts, want.pairs) || !reflect.DeepEqual(got.RestOfPairs, want.rest) || got.OtherPairs.Amount != "0" || got.Total.Amount != "2100" {
+			t.Errorf("%q: %q, %+v", query, amounts, got)
+		}
+	}
+	if sheet := s.get("board", statementsPath(open, "/2026/1?limit=1&format=csv")).Body.String(); !strings.Contains(sheet, ",Rest of pairs,2,1100,2") {
+		t.Errorf("got %s", sheet)
+	}
+	for _, limit := range []string{"0", "1001", "x"} {
+		if answer := s.get("board", statementsPath(open, "/2026/1?limit="+limit)); answer.Code != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d", limit, answer.Code)
+		}
 	}
 }
 
@@ -521,6 +565,160 @@ func TestExports_HoldTheFiguresOfTheAPI(t *testing.T) {
 	if byLink := s.get("board", statementsPath(open, "/2026/1?format=csv")); byLink.Header().Get("Content-Disposition") != "attachment; filename=open-partners-2026-r1.csv" {
 		t.Error(byLink.Header())
 	}
+}
+
+// sheets are the CSV and the XLSX of a statement.
+func (s *system) sheets(caller, path string) map[string]exported {
+	s.t.Helper()
+	return map[string]exported{
+		"CSV":  readCSV(s.t, s.get(caller, path+"?format=csv").Body.Bytes()),
+		"XLSX": readXLSX(s.t, s.get(caller, path+"?format=xlsx").Body.Bytes()),
+	}
+}
+
+// summaryRow finds a line of the first table; nil when there is none.
+func (e exported) summaryRow(figure string) map[string]string {
+	if i := slices.IndexFunc(e["summary"], func(row map[string]string) bool { return row["figure"] == figure }); i >= 0 {
+		return e["summary"][i]
+	}
+	return nil
+}
+
+func TestExports_ShowGrowthWithItsDecimal(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, warehousetest.New(t))
+	before := won(31, open, "JPY", 1000)
+	before.Attributions[0].Year, before.Attributions[0].Month = 2025, int32(calendar.New(2025, 8, 1))
+	s.store(before, won(32, open, "JPY", 1125))
+	s.clock.set(time.Date(2027, 8, 1, 12, 0, 0, 0, time.UTC)) // both years are over
+	if answer := s.publish("before", `{"year":2025}`); answer.Code != http.StatusCreated {
+		t.Fatal(answer.Body)
+	}
+	if got := s.published("after").GrowthPercent; got != "12.5" {
+		t.Fatal(got)
+	}
+	path := statementsPath(open, "/2026/1")
+	for form, sheets := range s.sheets("board", path) {
+		if row := sheets.summaryRow("Growth percent"); row["value"] != "12.5" {
+			t.Errorf("%s: %v", form, row)
+		}
+	}
+	file, err := excelize.OpenReader(s.get("board", path+"?format=xlsx").Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	rows, err := file.GetRows("Summary") // as a spreadsheet shows it
+	if err != nil || !slices.ContainsFunc(rows, func(row []string) bool { return row[0] == "Growth percent" && row[1] == "12.5" }) {
+		t.Errorf("%v, %v", rows, err)
+	}
+}
+
+func TestExports_HoldEveryFigureOfAGuardedStatement(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t, roster.DisclosureGuarded, roster.DisclosureGuarded)
+	association := h.work.Associations[0].ID
+	// Deals of strangers, most of them in three months and chapters, and hardly any in two others.
+	grow := func(year, from, to int) {
+		var payloads [][]byte
+		for i := from; i < to; i++ {
+			e := won(byte(i), association, "EUR", int64(1_000_000+1000*i))
+			a, b, where := deal.ID{0: 1, 15: byte(i)}, deal.ID{0: 2, 15: byte(i)}, 1+i%3
+			if i%40 < 2 {
+				where = 4 + i%40
+			}
+			if i%4 == 3 { // of companies that waived
+				a, b = h.work.Companies[i%3], h.work.Companies[3+i%3]
+			}
+			e.Deal.Terms = &dealregv1.Terms{Parties: []*dealregv1.Party{{CompanyId: idBytes(a)}, {CompanyId: idBytes(b)}}}
+			counts := e.Attributions[0]
+			counts.Year, counts.Month = int32(year), int32(calendar.New(year, time.Month(where), 1))
+			counts.Chapters[0].ChapterId = idBytes(id(byte(where)))
+			counts.Pairs[0].CompanyA, counts.Pairs[0].CompanyB = idBytes(a), idBytes(b)
+			payload, err := proto.Marshal(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			payloads = append(payloads, payload)
+		}
+		h.append(payloads...)
+		h.release(year)
+	}
+	grow(2025, 0, 40)
+	grow(2026, 40, 80)
+	grow(2026, 80, 120)
+	path := statementsPath(association, "/2026/latest")
+	want := read[reports.Statement](h.system, "auditor of all", path)
+	for form, got := range h.sheets("auditor of all", path) {
+		cell := func(what string, row map[string]string, suffix string, want reports.Cell) {
+			t.Helper()
+			amount, deals := "hidden", "hidden"
+			if !want.Hidden {
+				amount, deals = want.Amount, fmt.Sprint(*want.Deals)
+			}
+			if !sameNumber(row["amount"+suffix], amount) || !sameNumber(row["deals"+suffix], deals) {
+				t.Errorf("%s, %s: %v, want %+v", form, what, row, want)
+			}
+		}
+		fact := func(name, value string) {
+			t.Helper()
+			if row := got.summaryRow(name); row == nil || !sameNumber(row["value"], value) {
+				t.Errorf("%s, %s: %v, want %s", form, name, row, value)
+			}
+		}
+		cell("total", got.summaryRow("Total"), "", want.Total)
+		cell("parties", got.summaryRow("Attested by parties"), "", want.AttestedByParties)
+		cell("registrar", got.summaryRow("Attested by registrar"), "", want.AttestedByRegistrar)
+		cell("other pairs", got.summaryRow("Other pairs"), "", want.OtherPairs)
+		cell("changes", got.summaryRow("Changes"), "", want.Changes.Cell)
+		cell("previous year", got.summaryRow("Previous year"), "", want.PreviousYear.Total)
+		fact("Growth percent", want.GrowthPercent)
+		fact("Members taking part", fmt.Sprint(want.Members.TakingPart))
+		fact("Members", fmt.Sprint(want.Members.Of))
+		fact("Quarantined events", fmt.Sprint(want.Coverage.QuarantinedEvents))
+		unconverted := "hidden"
+		if n := want.Coverage.UnconvertedDeals; n != nil {
+			unconverted = fmt.Sprint(*n)
+		}
+		fact("Unconverted deals", unconverted)
+		var leftOut []string
+		for _, row := range got["summary"] {
+			if row["figure"] == "Left out" {
+				leftOut = append(leftOut, row["value"])
+			}
+		}
+		if !slices.Equal(leftOut, want.LeftOut) && len(leftOut)+len(want.LeftOut) > 0 {
+			t.Errorf("%s leaves out %v, want %v", form, leftOut, want.LeftOut)
+		}
+		if len(got["months"]) != len(want.Months) || len(got["chapters"]) != len(want.Chapters) || len(got["pairs"]) != len(want.Pairs) {
+			t.Fatalf("%s: %d months, %d chapters, %d pairs", form, len(got["months"]), len(got["chapters"]), len(got["pairs"]))
+		}
+		for i, c := range want.Months {
+			cell(c.Month, got["months"][i], "", c.Cell)
+			if i < len(want.PreviousYear.Months) {
+				cell(c.Month+", year before", got["months"][i], "_before", want.PreviousYear.Months[i].Cell)
+			}
+		}
+		for i, c := range want.Chapters {
+			cell(c.Chapter.Name, got["chapters"][i], "", c.Cell)
+		}
+		for i, c := range want.Pairs {
+			cell(c.Companies[0].Name, got["pairs"][i], "", c.Cell)
+		}
+	}
+	if limited := read[reports.Statement](h.system, "auditor of all", path+"?limit=1"); !reflect.DeepEqual(limited, want) {
+		t.Errorf("a limit divides the pairs of a guarded release: %+v", limited.Pairs)
+	}
+	if !want.Months[4].Hidden || !slices.ContainsFunc(want.Chapters, func(c reports.ChapterCell) bool { return c.Hidden }) || len(want.Pairs) == 0 {
+		t.Errorf("nothing is hidden, or there are no pairs: %+v", want)
+	}
+}
+
+// sameNumber compares numbers, of which a spreadsheet forgets how many decimals they were written with, and texts.
+func sameNumber(got, want string) bool {
+	x, ok := new(big.Rat).SetString(got)
+	y, too := new(big.Rat).SetString(want)
+	return got == want || ok && too && x.Cmp(y) == 0
 }
 
 // sameFigure compares numbers, of which a spreadsheet forgets how many decimals they were written with.

@@ -24,7 +24,7 @@ type table struct {
 // field is one value of a table.
 type field struct {
 	kind fieldKind
-	text string // of an amount and a count the plain decimal, as the API writes it
+	text string // of what is no text the plain decimal, as the API writes it
 }
 
 type fieldKind int
@@ -33,6 +33,8 @@ const (
 	isText fieldKind = iota
 	isAmount
 	isCount
+	isPercent
+	kinds // how many there are
 )
 
 // text is a field of any origin: it is made harmless here, for every form of export.
@@ -42,6 +44,9 @@ func text(s string) field { return field{text: harmless(s)} }
 func amount(decimal string) field { return field{kind: isAmount, text: decimal} }
 
 func count(decimal string) field { return field{kind: isCount, text: decimal} }
+
+// percent is a decimal with one place behind the point.
+func percent(decimal string) field { return field{kind: isPercent, text: decimal} }
 
 // harmless keeps a spreadsheet from taking a text for a formula: one that begins as a formula does gets an apostrophe
 // before it. The beginnings are those that OWASP lists under CSV Injection, the full-width ones included, and the null

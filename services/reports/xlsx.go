@@ -15,12 +15,12 @@ import (
 // them: an amount with more is written as text, which is exact, and which no sum takes in.
 const maxDigits = 15
 
-// xlsx writes a workbook with a sheet for each table, whose header stays in sight. Amounts and counts are numbers.
+// xlsx writes a workbook with a sheet for each table, whose header stays in sight. Amounts, counts and percents are numbers.
 func (b book) xlsx() (_ []byte, err error) {
 	file := excelize.NewFile()
 	defer func() { _ = file.Close() }()
-	var styles [3]int
-	for kind, format := range map[fieldKind]string{isAmount: numberFormat(b.currency), isCount: "#,##0"} {
+	var styles [kinds]int
+	for kind, format := range map[fieldKind]string{isAmount: numberFormat(b.currency), isCount: "#,##0", isPercent: "0.0"} {
 		if styles[kind], err = file.NewStyle(&excelize.Style{CustomNumFmt: &format}); err != nil {
 			return nil, fmt.Errorf("style of numbers: %w", err)
 		}
@@ -49,7 +49,7 @@ func (b book) xlsx() (_ []byte, err error) {
 	return out.Bytes(), nil
 }
 
-func (t table) sheet(file *excelize.File, styles [3]int, bold int) error {
+func (t table) sheet(file *excelize.File, styles [kinds]int, bold int) error {
 	w, err := file.NewStreamWriter(t.name)
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (t table) sheet(file *excelize.File, styles [3]int, bold int) error {
 }
 
 // cell is the field as a cell, empty when it has nothing to say.
-func (f field) cell(styles [3]int) any {
+func (f field) cell(styles [kinds]int) any {
 	switch {
 	case f.text == "":
 		return nil
