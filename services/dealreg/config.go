@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -78,9 +79,13 @@ func (c configPrint) Run() error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(string(text))
+	fmt.Println(secretInURL.ReplaceAllString(string(text), "$1$3[secret]$2"))
 	return nil
 }
+
+// secretInURL finds what a URL holds to sign in with: all that stands before its host, since a user alone may be a token,
+// and a password among its parameters.
+var secretInURL = regexp.MustCompile(`(//|,)[^/@",\s]+(@)|(password=)[^&"\\]*`)
 
 type configCheck struct {
 	File string `arg:"" help:"The file."`

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -26,5 +27,19 @@ func TestWebhookFlags_AreReadFromTheCommandLineAndTheFile(t *testing.T) {
 	}
 	if _, code := result(t, "config", "print", "--webhook-allow", "10.1.0.0"); code != exitWrongUse {
 		t.Errorf("a network without its length: exit code %d", code)
+	}
+}
+
+func TestConfigPrint_ShowsNoPasswordOfAURL(t *testing.T) {
+	t.Parallel()
+	out, code := result(t, "config", "print", "--nats-url", "nats://me:hidden@a:4222,nats://hidden@b:4222", "--webhook-proxy", "http://me:hidden@proxy:3128",
+		"--clickhouse-dsn", "clickhouse://me:hidden@c:9000/dealreg?secure=true&password=hidden&compress=lz4")
+	if code != 0 || strings.Contains(out, "hidden") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	for _, shown := range []string{"//[secret]@a:4222", "//[secret]@b:4222", "//[secret]@proxy:3128", "@c:9000/dealreg", "compress=lz4"} {
+		if !strings.Contains(out, shown) {
+			t.Errorf("%s is not shown: %s", shown, out)
+		}
 	}
 }
