@@ -30,6 +30,10 @@ const (
 	NameNotFound       Outcome = "name_not_found"      // the name does not exist, or could not be looked up
 	AddressNotAllowed  Outcome = "address_not_allowed" // the guard refused the URL, or what its name led to
 	Canceled           Outcome = "canceled"            // the caller stopped: whether it arrived is not known
+
+	// Nothing was sent.
+	NotSigned   Outcome = "not_signed"        // a secret or a header does not open with the operator's key
+	WasDisabled Outcome = "endpoint_disabled" // its time for a retry came while the endpoint was disabled
 )
 
 // Result is what came of an attempt.

@@ -47,6 +47,7 @@ func (e endpointView) Again(event string) act {
 var outcomes = []string{
 	"delivered", "retrying", "failed", "redirected", "gone", "rate_limited", "client_error", "server_error", "bad_answer", "timed_out",
 	"connection_refused", "connection_lost", "unreachable", "certificate_invalid", "tls_failed", "name_not_found", "address_not_allowed", "canceled",
+	"not_signed", "endpoint_disabled",
 }
 
 // endpoint shows an endpoint and does what its buttons say.

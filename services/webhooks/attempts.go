@@ -94,17 +94,34 @@ func (r *recorder) write(ctx context.Context, first warehouse.Attempt) {
 			more = false
 		}
 	}
-	var text bytes.Buffer
-	err := gob.NewEncoder(&text).Encode(attempts)
-	if err == nil {
-		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
-		defer cancel()
-		_, err = r.js.Publish(within, stream.AttemptsSubject, text.Bytes())
-	}
-	if err != nil {
+	if err := r.keep(ctx, attempts...); err != nil {
 		r.dropped.Add(float64(len(attempts)))
 		r.log.Warn("attempts not recorded", zap.Int("attempts", len(attempts)), zap.Error(err))
 	}
+}
+
+// keep writes attempts and returns nil when they are on the disk.
+func (r *recorder) keep(ctx context.Context, attempts ...warehouse.Attempt) error {
+	var text bytes.Buffer
+	if err := gob.NewEncoder(&text).Encode(attempts); err != nil {
+		return fmt.Errorf("encode attempts: %w", err)
+	}
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+	defer cancel()
+	if _, err := r.js.Publish(within, stream.AttemptsSubject, text.Bytes()); err != nil {
+		return fmt.Errorf("record attempts: %w", err)
+	}
+	return nil
+}
+
+// recordedUntil tells whether the warehouse has the attempts that were recorded before the time.
+func (s *Service) recordedUntil(ctx context.Context, at time.Time) (bool, error) {
+	attempts, err := s.js.Stream(ctx, stream.AttemptsStream)
+	if err != nil {
+		return false, fmt.Errorf("find the attempts: %w", err)
+	}
+	state := attempts.CachedInfo().State
+	return state.Msgs == 0 || !state.FirstTime.Before(at), nil
 }
 
 // carry moves attempts from their stream into the warehouse until ctx ends or something fails. An attempt may be stored

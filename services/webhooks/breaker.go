@@ -21,12 +21,16 @@ func (b *breaker) failed(at time.Time, pause time.Duration, p probing) {
 	}
 }
 
-func (b *breaker) succeeded() { *b = breaker{} }
+// succeeded forgets the failures. A pause that was asked for stays: the success may have been under way before.
+func (b *breaker) succeeded() { *b = breaker{pausedUntil: b.pausedUntil} }
 
 // shut tells whether events should not go out now but wait in a gap.
 func (b *breaker) shut(at time.Time, p probing) bool {
-	return b.failures >= p.After || at.Before(b.pausedUntil)
+	return b.failures >= p.After || b.paused(at)
 }
+
+// paused tells whether the endpoint asked to be left alone for now. That holds for retries too.
+func (b *breaker) paused(at time.Time) bool { return at.Before(b.pausedUntil) }
 
 // probing says how an endpoint that fails is tried.
 type probing struct {

@@ -86,7 +86,7 @@ func (s *Service) widenAll(ctx context.Context, g *gate, source string) {
 		e, _ := s.endpoints.get(g.id.String())
 		stored, err := s.changeCursor(s.working, gapKey(g.id, source), func(c cursor) (cursor, bool) {
 			c.Endpoint, c.Source = g.id, source
-			if !c.open() && c.Runner == "" { // the work begins right away
+			if !c.open() && c.Runner == "" && e.Enabled { // the work begins right away
 				c.Runner, c.Until = s.cfg.runner, s.cfg.Now().Add(s.cfg.Lease).UTC()
 			}
 			changed := false
@@ -112,15 +112,15 @@ func (s *Service) widenAll(ctx context.Context, g *gate, source string) {
 				continue
 			}
 			// Another process opened a gap behind it in the meantime.
-			s.work.Go(func() { s.route(ctx, q) })
+			s.work.Go(func() { s.route(ctx, g.id, q) })
 		}
 	}
 }
 
-// startCursor works on the cursor unless this process does already.
+// startCursor works on the cursor unless this process does already, or the endpoint is disabled: then the cursor waits.
 func (s *Service) startCursor(ctx context.Context, key string) {
 	c, _ := s.cursors.get(key)
-	if !c.open() || ctx.Err() != nil {
+	if e, known := s.endpoints.find(c.Endpoint.String()); !c.open() || ctx.Err() != nil || known && !e.Enabled {
 		return
 	}
 	g := s.gate(c.Endpoint)

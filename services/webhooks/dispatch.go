@@ -83,24 +83,56 @@ func (s *Service) handle(ctx context.Context, m jetstream.Msg) {
 		_ = m.Term()
 		return
 	}
-	for _, q := range unpack(d, m, s.putBack) {
-		s.route(ctx, q)
+	s.route(ctx, d.Endpoint, unpack(d, m, s.putBack)...)
+}
+
+// route brings events of one endpoint on their way.
+func (s *Service) route(ctx context.Context, id deal.ID, events ...queued) {
+	e, known, err := s.receiver(ctx, id)
+	if err != nil {
+		s.cfg.Log.Warn("endpoint not readable, the deliveries come again", zap.Stringer("endpoint_id", id), zap.Error(err))
+	}
+	g := s.gate(id)
+	for _, q := range events {
+		switch {
+		case err != nil:
+			q.giveBack()
+		case !known:
+			q.done()
+		case !e.Enabled:
+			s.shelve(ctx, g, e, q)
+		default:
+			w, help := g.enter(q, e, s.gapOf(q), s.cfg.Now())
+			s.follow(ctx, g, q, w)
+			if help {
+				s.work.Go(func() { s.deliverHeld(ctx, g) })
+			}
+		}
 	}
 }
 
-// route brings an event on its way.
-func (s *Service) route(ctx context.Context, q queued) {
-	e, known := s.receiver(ctx, q.Endpoint)
-	if !known {
-		q.done()
+// shelve keeps an event of an endpoint that is disabled: in the gap, which goes on when the endpoint is enabled. What no gap
+// takes, a retry above all, has failed, and is recorded so for a replay of what failed.
+func (s *Service) shelve(ctx context.Context, g *gate, e endpoint, q queued) {
+	if w := choose(s.gapOf(q)(), q.sequence(), q.Fresh(), true, true, e.Ordered); w != putOff {
+		s.follow(ctx, g, q, w)
 		return
 	}
-	g := s.gate(q.Endpoint)
-	w, help := g.enter(q, e, s.gapOf(q), s.cfg.Now())
-	s.follow(ctx, g, q, w)
-	if help {
-		s.work.Go(func() { s.deliverHeld(ctx, g) })
-	}
+	s.work.Go(func() {
+		l, err := s.letters[q.Source].one(s.working, q.sequence())
+		if err == nil {
+			missed := exchanged{at: s.cfg.Now(), Result: webhook.Result{
+				Outcome: webhook.WasDisabled, Words: "it was not sent, because the endpoint is disabled: enable it and replay what failed",
+			}}
+			err = s.recorder.keep(s.working, attemptOf(e, l, q.Attempt, missed, Failed))
+		}
+		if err != nil {
+			s.cfg.Log.Warn("failure not recorded, the delivery is put off", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
+			s.later(q, putOffFor)
+			return
+		}
+		q.done()
+	})
 }
 
 // gapOf gives the gap that the event may be in, as it is then.
@@ -117,27 +149,33 @@ func (s *Service) follow(ctx context.Context, g *gate, q queued, w way) {
 	case widen:
 		s.widen(ctx, g, q)
 	case putOff:
-		s.work.Go(func() { s.later(q, putOffFor) })
+		s.work.Go(func() { s.later(q, max(putOffFor, g.pausedFor(s.cfg.Now()))) })
 	case covered:
 		q.done()
 	case attempt:
 	}
 }
 
-// receiver gives an endpoint that may be delivered to. What is not known here, or known as disabled, may have been made
-// or enabled a moment ago by another process, so the bucket is asked.
-func (s *Service) receiver(ctx context.Context, id deal.ID) (endpoint, bool) {
+// askAgain is after how long the bucket is asked again for an endpoint that it said is disabled.
+const askAgain = time.Second
+
+// receiver gives an endpoint, and false when there is none. What is not known here, or known as disabled, may have been
+// made or enabled a moment ago by another process, so the bucket is asked, once a second.
+func (s *Service) receiver(ctx context.Context, id deal.ID) (endpoint, bool, error) {
 	key := id.String()
-	e, revision := s.endpoints.get(key)
-	if revision == 0 || s.endpoints.has(key) && !e.Enabled {
-		ask, cancel := context.WithTimeout(ctx, askTimeout)
-		defer cancel()
-		if err := s.endpoints.refresh(ask, key); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-			s.cfg.Log.Warn("endpoint not readable", zap.Stringer("endpoint_id", id), zap.Error(err))
-		}
-		e, _ = s.endpoints.get(key)
+	e, known := s.endpoints.find(key)
+	g, now := s.gate(id), s.cfg.Now()
+	if known && e.Enabled || g.askedSince(now.Add(-askAgain)) {
+		return e, known, nil
 	}
-	return e, s.endpoints.has(key) && e.Enabled
+	ask, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if err := s.endpoints.refresh(ask, key); err != nil {
+		return endpoint{}, false, err
+	}
+	g.asked(now)
+	e, known = s.endpoints.find(key)
+	return e, known, nil
 }
 
 func (s *Service) gate(id deal.ID) *gate {
@@ -154,7 +192,7 @@ func (s *Service) gate(id deal.ID) *gate {
 // deliverHeld tries what the gate holds until that is nothing.
 func (s *Service) deliverHeld(ctx context.Context, g *gate) {
 	for h, is := g.next(); is; h, is = g.next() {
-		if s.pause(s.working, h.due.Sub(s.cfg.Now())) != nil || !s.occupy(g) {
+		if s.pause(s.working, h.due.Sub(s.cfg.Now())) != nil || !g.occupy(s.working) {
 			h.giveBack()
 			continue
 		}
@@ -165,9 +203,9 @@ func (s *Service) deliverHeld(ctx context.Context, g *gate) {
 
 // deliver makes one attempt for an event of the queue, unless it is too late for it by now, and sees to what follows.
 func (s *Service) deliver(ctx context.Context, g *gate, h holding) {
-	e, known := s.receiver(s.working, h.Endpoint)
-	if !known {
-		h.done()
+	e, known := s.endpoints.find(h.Endpoint.String())
+	if !known || !e.Enabled {
+		s.route(ctx, h.Endpoint, h.queued)
 		return
 	}
 	if w := g.check(h, e, s.gapOf(h.queued), s.cfg.Now()); w != attempt {
@@ -184,9 +222,12 @@ func (s *Service) deliver(ctx context.Context, g *gate, h holding) {
 	switch r.Outcome {
 	case webhook.Canceled:
 		h.giveBack()
-	case webhook.Delivered, webhook.Gone:
-		s.conclude(g, e, l, h.Attempt, r, verdictOf(r.Result))
+	case webhook.Delivered:
+		s.conclude(g, e, l, h.Attempt, r, Delivered)
 		h.done()
+	case webhook.Gone:
+		s.conclude(g, e, l, h.Attempt, r, Failed)
+		s.shelve(ctx, g, e, h.queued)
 	default:
 		wait, again := nextAttempt(s.cfg.Schedule, h.Attempt, r.RetryAfter, rand.Float64()) //nolint:gosec // no secret
 		if !again {
@@ -197,16 +238,6 @@ func (s *Service) deliver(ctx context.Context, g *gate, h holding) {
 		s.conclude(g, e, l, h.Attempt, r, Retrying)
 		h.Attempt++
 		s.later(h.queued, wait)
-	}
-}
-
-// occupy takes one of the endpoint's slots.
-func (s *Service) occupy(g *gate) bool {
-	select {
-	case g.slots <- struct{}{}:
-		return true
-	case <-s.working.Done():
-		return false
 	}
 }
 

@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -46,6 +47,7 @@ type endpoint struct {
 	Rate        float64           `json:"rate_per_second"`
 	Headers     map[string]string `json:"sealed_headers,omitempty"` // by name, the values sealed
 	Ordered     bool              `json:"ordered,omitempty"`
+	Signing     signing           `json:"signing"`
 	Secrets     []sealedSecret    `json:"secrets"` // the newest first
 	CreatedAt   time.Time         `json:"created_at"`
 	CreatedBy   deal.ID           `json:"created_by"` // the key
@@ -54,6 +56,22 @@ type endpoint struct {
 	DisabledAt    *time.Time `json:"disabled_at,omitempty"`
 	DisabledWords string     `json:"disabled_reason,omitempty"`
 	Untold        bool       `json:"untold,omitempty"` // it is yet to be recorded that it was disabled
+}
+
+// signing is how an endpoint's webhooks are signed. It outlives secrets that do not open any more.
+type signing string
+
+const (
+	signShared signing = "shared" // v1: HMAC-SHA256
+	signPair   signing = "pair"   // v1a: ed25519
+)
+
+// secret makes a new one.
+func (s signing) secret() webhook.Secret {
+	if s == signPair {
+		return webhook.NewPrivateKey()
+	}
+	return webhook.NewSecret()
 }
 
 type sealedSecret struct {
@@ -79,9 +97,15 @@ func (e endpoint) ownedAlike(other endpoint) bool {
 	return e.Company == other.Company && e.Association == other.Association && e.Deals == other.Deals
 }
 
+// takes tells whether an event that came into its stream at the time is sent without being asked for: what came before
+// the endpoint was disabled is, when it is enabled again.
+func (e endpoint) takes(at time.Time) bool {
+	return e.Enabled || e.DisabledAt != nil && at.Before(*e.DisabledAt)
+}
+
 // hears tells whether the notice is meant for the endpoint, and among the types that it asked for.
 func (e endpoint) hears(n notice) bool {
-	if !e.Enabled || !n.matches(e.EventTypes) {
+	if !n.matches(e.EventTypes) {
 		return false
 	}
 	if !e.Company.IsZero() {
@@ -96,7 +120,7 @@ var headerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`)
 var reservedHeaders = []string{
 	"accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host", "keep-alive",
 	"proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
-	"ce-id", "traceparent", "tracestate",
+	"ce-id", "idempotency-key", "traceparent", "tracestate",
 }
 
 // validate gives every fault of what the owner wrote.
@@ -178,7 +202,11 @@ func (e endpoint) openHeaders(key webhook.SealingKey) (http.Header, error) {
 	return headers, nil
 }
 
-// withSecret puts a new secret first. Those before it sign until a day later, so that the receiver can change over.
+// errSecrets says that as many secrets sign as may, and each has been promised its day.
+var errSecrets = errors.New("too many secrets sign at once")
+
+// withSecret puts a new secret first. Those before it sign until a day later, so that the receiver can change over; those
+// that do not open any more are left out. The error is errSecrets, or one of sealing.
 func (e endpoint) withSecret(key webhook.SealingKey, s webhook.Secret, at time.Time) (endpoint, error) {
 	sealed, err := webhook.Seal(key, e.ID, s)
 	if err != nil {
@@ -190,9 +218,12 @@ func (e endpoint) withSecret(key webhook.SealingKey, s webhook.Secret, at time.T
 		if old.Until == nil {
 			old.Until = &until
 		}
-		if at.Before(*old.Until) && len(secrets) < maxSecrets {
+		if _, err := webhook.Open(key, e.ID, old.Sealed); err == nil && at.Before(*old.Until) {
 			secrets = append(secrets, old)
 		}
+	}
+	if len(secrets) > maxSecrets {
+		return endpoint{}, errSecrets
 	}
 	e.Secrets = secrets
 	return e, nil

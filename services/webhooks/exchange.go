@@ -51,28 +51,27 @@ func (s *Service) post(ctx context.Context, e endpoint, l *letter, at time.Time)
 	signer, err := s.gate(e.ID).signerOf(e, s.cfg.Key, at)
 	if err != nil {
 		s.cfg.Log.Error("endpoint not readable", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
-		return webhook.Result{Outcome: notSigned, Words: err.Error()}
+		return webhook.Result{Outcome: webhook.NotSigned, Words: err.Error()}
 	}
 	header, err := signer.sign(l.event.ID, at, l.body)
 	if err != nil {
 		s.cfg.Log.Error("webhook not signed", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
-		return webhook.Result{Outcome: notSigned, Words: "the webhook could not be signed: rotate the endpoint's secret"}
+		return webhook.Result{Outcome: webhook.NotSigned, Words: "the webhook could not be signed: rotate the endpoint's secret"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Deadline)
 	defer cancel()
 	return s.client.Post(ctx, e.URL, header, l.body)
 }
 
-// notSigned is the outcome of an attempt that ended before anything was sent.
-const notSigned webhook.Outcome = "not_signed"
-
-// conclude notes what came of an attempt, which was the number-th with its event: for the gate, for the record, and for the endpoint, which is disabled when it
-// is gone or has failed for too long.
+// conclude notes what came of an attempt, which was the number-th with its event: for the gate, for the record, and for
+// the endpoint, which is disabled when it is gone or has failed for too long.
 func (s *Service) conclude(g *gate, e endpoint, l *letter, number int, r exchanged, v Verdict) {
-	failingSince := g.note(r.Result, r.at)
+	g.note(r.Result, r.at)
 	s.metrics.attempts.WithLabelValues(string(r.Outcome)).Inc()
-	s.recorder.add(attemptOf(e, l, number, r, v))
-	key := e.ID.String()
+	attempt, key := attemptOf(e, l, number, r, v), e.ID.String()
+	if v != Failed || s.recorder.keep(s.working, attempt) != nil { // what failed is found again by its record
+		s.recorder.add(attempt)
+	}
 	switch {
 	case r.Outcome == webhook.Delivered:
 		if s.failing.has(key) {
@@ -81,7 +80,7 @@ func (s *Service) conclude(g *gate, e endpoint, l *letter, number int, r exchang
 	case r.Outcome == webhook.Gone:
 		s.disable(e, "it answered 410 Gone: nothing more is wanted there", r.at)
 	case number > 1 || s.failing.has(key):
-		if since := s.failed(key, failingSince); r.at.Sub(since) >= s.cfg.DisableAfter {
+		if since := s.failed(key, r.at); r.at.Sub(since) >= s.cfg.DisableAfter {
 			s.disable(e, fmt.Sprintf("every delivery has failed since %s, the last one so: %s", since.UTC().Format(time.RFC3339), r.Words), r.at)
 		}
 	}
@@ -95,18 +94,26 @@ type failure struct {
 	Since time.Time `json:"since"`
 }
 
-// failed gives since when the endpoint has failed, as far back as any process knows.
-func (s *Service) failed(key string, since time.Time) time.Time {
-	known, revision := s.failing.get(key)
-	if s.failing.has(key) && !since.Before(known.Since) {
-		return known.Since
-	}
+// failed gives since when the endpoint has failed, of which the failure at the time may be the first. Any process may have
+// seen a success in between, so what would disable the endpoint is asked for anew.
+func (s *Service) failed(key string, at time.Time) time.Time {
 	ctx, cancel := context.WithTimeout(s.working, askTimeout)
 	defer cancel()
-	if _, err := s.failing.put(ctx, key, failure{Since: since.UTC()}, revision); err != nil && !errors.Is(err, errChanged) {
+	known, is := s.failing.find(key)
+	if is && at.Sub(known.Since) >= s.cfg.DisableAfter {
+		if err := s.failing.refresh(ctx, key); err != nil {
+			return at // the next failure asks again
+		}
+		known, is = s.failing.find(key)
+	}
+	if is {
+		return known.Since
+	}
+	_, revision := s.failing.get(key)
+	if _, err := s.failing.put(ctx, key, failure{Since: at.UTC()}, revision); err != nil && !errors.Is(err, errChanged) {
 		s.cfg.Log.Warn("failure of an endpoint not kept", zap.String("endpoint_id", key), zap.Error(err))
 	}
-	return since
+	return at
 }
 
 func (s *Service) healed(key string) {

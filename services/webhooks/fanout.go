@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/stream"
@@ -88,12 +89,45 @@ func (f *fanout) claim(ctx context.Context) (bool, error) {
 	if now := f.s.cfg.Now(); c.Runner != "" && c.Runner != f.s.cfg.runner && now.Before(c.Until) {
 		return false, f.s.pause(ctx, min(c.Until.Sub(now), f.s.cfg.Lease/2))
 	}
-	f.done, f.stored, f.revision = c.Sequence, c.Sequence, revision
-	err := f.store(ctx)
+	at, err := f.reached(ctx, c.Sequence)
+	if err != nil {
+		return false, err
+	}
+	f.done, f.stored, f.revision = at, at, revision
+	err = f.store(ctx)
 	if errors.Is(err, errChanged) {
 		return false, nil
 	}
+	if err == nil && f.source.stream == stream.DealsStream {
+		err = f.s.dealLog.Remember(ctx) // that it lost its end, until somebody takes it as it is
+	}
 	return err == nil, err
+}
+
+// reached gives the last sequence that was fanned out, of those that there are. A stream that lost its end hands out the
+// same sequences again: no checkpoint and no gap may cover what they will be.
+func (f *fanout) reached(ctx context.Context, sequence uint64) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	last, err := lastOf(ctx, f.s.js, f.source.stream)
+	if err != nil || sequence <= last {
+		return sequence, err
+	}
+	f.s.cfg.Log.Error("the stream ends before what was sent of it: webhooks go on at its end",
+		zap.String("stream", f.source.stream), zap.Uint64("sent", sequence), zap.Uint64("last", last))
+	for key, c := range f.s.cursors.all() {
+		if c.Source != f.source.stream {
+			continue
+		}
+		if _, err := f.s.changeCursor(ctx, key, func(c cursor) (cursor, bool) {
+			longer := c.Through > last
+			c.gap = c.cut(last)
+			return c, longer
+		}); err != nil {
+			return 0, err
+		}
+	}
+	return last, nil
 }
 
 // store writes the checkpoint and renews the lease.
@@ -185,53 +219,54 @@ func (f *fanout) work(ctx context.Context, messages <-chan jetstream.Msg, ended 
 	}
 }
 
-// spread fans out the message and those that wait behind it.
+// spread fans out the message and those that wait behind it, to all endpoints that were made before the last of them.
 func (f *fanout) spread(ctx context.Context, m jetstream.Msg, more <-chan jetstream.Msg) error {
-	b := bundle{at: map[deal.ID]int{}}
-	var last uint64
-	for {
-		meta, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("read %s: %w", f.source.stream, err)
-		}
-		last = meta.Sequence.Stream
-		if err = f.add(&b, m, last, last+meta.NumPending); err != nil {
-			return err
-		}
-		if b.full {
-			break
-		}
-		select {
-		case m = <-more:
-			continue
-		default:
-		}
-		break
+	messages := []jetstream.Msg{m}
+	for len(more) > 0 && len(messages) < fanoutBatch {
+		messages = append(messages, <-more)
 	}
 	within, cancel := context.WithTimeout(ctx, 2*askTimeout)
 	defer cancel()
-	if err := f.s.queue.Put(within, b.deliveries...); err != nil {
-		return fmt.Errorf("queue %d deliveries: %w", len(b.deliveries), err)
+	if err := f.s.endpoints.catchUp(within); err != nil {
+		return err
 	}
-	f.s.metrics.queued.Add(float64(b.events))
-	f.done = last
+	for len(messages) > 0 {
+		b := bundle{at: map[deal.ID]int{}}
+		n := 0
+		for ; n < len(messages) && !b.full; n++ {
+			if err := f.add(&b, messages[n]); err != nil {
+				return err
+			}
+		}
+		within, cancel := context.WithTimeout(ctx, 2*askTimeout)
+		err := f.s.queue.Put(within, b.deliveries...)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("queue %d deliveries: %w", len(b.deliveries), err)
+		}
+		f.s.metrics.queued.Add(float64(b.events))
+		f.done, messages = b.last, messages[n:]
+	}
 	return nil
 }
 
 // add takes one message into the bundle. Events that a cursor is known to deliver are left to it.
-func (f *fanout) add(b *bundle, m jetstream.Msg, sequence, head uint64) error {
-	b.messages++
-	b.full = b.messages >= fanoutBatch
+func (f *fanout) add(b *bundle, m jetstream.Msg) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return fmt.Errorf("read %s: %w", f.source.stream, err)
+	}
+	b.last = meta.Sequence.Stream
 	if f.s.listeners.none() {
 		return nil
 	}
-	l, err := f.s.letters[f.source.stream].take(sequence, m.Subject(), m.Data())
+	l, err := f.s.letters[f.source.stream].take(b.last, m.Subject(), m.Data())
 	if err != nil || !l.told {
 		return err
 	}
-	for _, e := range f.s.listeners.of(l.notice) {
-		if c, _ := f.s.cursors.get(gapKey(e.ID, f.source.stream)); !c.covers(sequence) {
-			b.add(e.ID, f.source.stream, sequence, head)
+	for _, e := range f.s.listeners.of(l.notice, meta.Timestamp) {
+		if c, _ := f.s.cursors.get(gapKey(e.ID, f.source.stream)); !c.covers(b.last) {
+			b.add(e.ID, f.source.stream, b.last, b.last+meta.NumPending)
 		}
 	}
 	return nil
@@ -242,7 +277,7 @@ func (f *fanout) add(b *bundle, m jetstream.Msg, sequence, head uint64) error {
 type bundle struct {
 	deliveries []stream.Delivery
 	at         map[deal.ID]int // in deliveries, by endpoint
-	messages   int
+	last       uint64          // the sequence of the last message
 	events     int
 	full       bool
 }

@@ -43,6 +43,11 @@ func (g gap) advance(sequence uint64) gap {
 	return g
 }
 
+// cut takes out of the gap what is behind the last sequence of a stream that lost its end.
+func (g gap) cut(last uint64) gap {
+	return gap{From: min(g.From, last), At: min(g.At, last), Through: min(g.Through, last)}
+}
+
 // way is what happens to a message of the queue.
 type way int
 
@@ -50,11 +55,11 @@ const (
 	attempt way = iota // try to deliver it now
 	covered            // a cursor delivers it, or has: it is done here
 	widen              // take it into the gap; it is done here once that is stored
-	putOff             // look at it again in a moment
+	putOff             // look at it again later
 )
 
 // choose gives the way of a message. fresh tells that it comes in the order of its stream and was never tried; full that
-// the gate takes no more; shut that the endpoint fails or asked for a pause; ordered that it wants its events in order.
+// the gate takes nothing now; shut that the endpoint fails; ordered that it wants its events in order.
 //
 // A retry never goes into a gap: it was tried before what the gap begins with, and there are only as many retries as
 // attempts failed before the gate shut. It goes out also when the gate is shut, at its own time, and tells like any

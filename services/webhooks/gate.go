@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,15 +29,15 @@ type gate struct {
 	probing probing
 	signer  atomic.Pointer[signer]
 
-	mu           sync.Mutex
-	limiter      *rate.Limiter
-	breaker      breaker
-	failingSince time.Time // of the first failure since the last success
-	held         []holding
-	helpers      int                 // that try what is held
-	waiting      map[string][]queued // by source: events that go into the gap
-	widening     map[string]bool
-	running      map[string]bool // cursors, by key
+	mu       sync.Mutex
+	limiter  *rate.Limiter
+	breaker  breaker
+	held     []holding
+	helpers  int                 // that try what is held
+	waiting  map[string][]queued // by source: events that go into the gap
+	widening map[string]bool
+	running  map[string]bool // cursors, by key
+	askedAt  time.Time       // when the bucket said last that the endpoint is disabled or is not there
 }
 
 func newGate(id deal.ID, concurrency int, p probing) *gate {
@@ -81,7 +82,7 @@ func (g *gate) enter(q queued, e endpoint, current func() gap, now time.Time) (w
 }
 
 func (g *gate) choose(q queued, e endpoint, c gap, full bool, now time.Time) way {
-	return choose(c, q.sequence(), q.Fresh(), full, g.breaker.shut(now, g.probing), e.Ordered)
+	return choose(c, q.sequence(), q.Fresh(), full || g.breaker.paused(now), g.breaker.shut(now, g.probing), e.Ordered)
 }
 
 // next gives the event that has waited longest. When there is none the caller is no helper any more.
@@ -96,6 +97,16 @@ func (g *gate) next() (holding, bool) {
 	h := g.held[0]
 	g.held = g.held[1:]
 	return h, true
+}
+
+// occupy takes one of the slots, with false when ctx ends before.
+func (g *gate) occupy(ctx context.Context) bool {
+	select {
+	case g.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // check decides again when the event's turn has come: the gate may have shut in the meantime. A gap that is being stored
@@ -121,20 +132,22 @@ func (g *gate) turn(perSecond float64, now time.Time) time.Duration {
 	return g.limiter.ReserveN(now, 1).DelayFrom(now)
 }
 
-// note takes the result of an attempt over, and gives since when the endpoint has failed, zero when it does not.
-func (g *gate) note(r webhook.Result, at time.Time) time.Time {
+// note takes the result of an attempt over.
+func (g *gate) note(r webhook.Result, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if r.Outcome == webhook.Delivered {
 		g.breaker.succeeded()
-		g.failingSince = time.Time{}
-		return time.Time{}
+		return
 	}
 	g.breaker.failed(at, min(r.RetryAfter, retryAfterAtMost), g.probing)
-	if g.failingSince.IsZero() {
-		g.failingSince = at
-	}
-	return g.failingSince
+}
+
+// pausedFor gives how long the endpoint asked to be left alone.
+func (g *gate) pausedFor(now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return max(0, g.breaker.pausedUntil.Sub(now))
 }
 
 // closedFor gives how long a cursor has to wait until it may try the endpoint, and whether that try is a probe.
@@ -152,5 +165,34 @@ func (g *gate) closedFor(now time.Time) (wait time.Duration, probe bool) {
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.breaker, g.failingSince = breaker{}, time.Time{}
+	g.breaker = breaker{}
+}
+
+// askedSince tells whether the bucket was asked for the endpoint after the time. What is sent to an endpoint that is
+// disabled does not ask each time.
+func (g *gate) askedSince(at time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.askedAt.After(at)
+}
+
+func (g *gate) asked(at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.askedAt = at
+}
+
+// idle tells whether nothing is under way here.
+func (g *gate) idle() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	busy := len(g.held) + g.helpers
+	for _, under := range []map[string]bool{g.widening, g.running} {
+		for _, way := range under {
+			if way {
+				busy++
+			}
+		}
+	}
+	return busy == 0
 }

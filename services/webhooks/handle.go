@@ -31,7 +31,7 @@ type Endpoint struct {
 	RatePerSecond  float64    `json:"rate_per_second" doc:"At most so many webhooks a second"`
 	HeaderNames    []string   `json:"header_names" nullable:"false" doc:"The headers that are sent along. Their values are not shown, because they may be secrets"`
 	Ordered        bool       `json:"ordered" doc:"Whether an event waits until the one before it has arrived"`
-	Signing        string     `json:"signing" enum:"shared,pair" doc:"shared: HMAC-SHA256 with the secret. pair: ed25519, checked with the public key"`
+	Signing        signing    `json:"signing" enum:"shared,pair" doc:"shared: HMAC-SHA256 with the secret. pair: ed25519, checked with the public key"`
 	PublicKey      string     `json:"public_key,omitempty" doc:"whpk_...: checks the signatures of signing pair"`
 	Enabled        bool       `json:"enabled"`
 	DisabledAt     *time.Time `json:"disabled_at,omitempty"`
@@ -55,7 +55,7 @@ type newEndpoint struct {
 	RatePerSecond float64           `json:"rate_per_second,omitempty" doc:"0.01 to 1000; 50 when left out"`
 	Headers       map[string]string `json:"headers,omitempty" doc:"Sent along with every webhook, such as an Authorization of the receiver's own"`
 	Ordered       bool              `json:"ordered,omitempty" doc:"Send an event only when the one before it has arrived. One event that the receiver refuses then holds up all others"`
-	Signing       string            `json:"signing,omitempty" enum:"shared,pair" default:"shared"`
+	Signing       signing           `json:"signing,omitempty" enum:"shared,pair" default:"shared"`
 	CompanyID     deal.ID           `json:"company_id,omitempty" doc:"The owner; only the operator names it"`
 	AssociationID deal.ID           `json:"association_id,omitempty" doc:"The owner; only the operator names it"`
 }
@@ -118,12 +118,12 @@ func (s *Service) show(e endpoint) Endpoint {
 	shown := Endpoint{
 		ID: e.ID, CompanyID: some(e.Company), AssociationID: some(e.Association), HearsOfDeals: !e.Company.IsZero() || e.Deals,
 		URL: e.URL, EventTypes: append([]string{}, e.EventTypes...), Description: e.Description, RatePerSecond: e.Rate,
-		HeaderNames: append([]string{}, slices.Sorted(maps.Keys(e.Headers))...), Ordered: e.Ordered, Signing: "shared",
+		HeaderNames: append([]string{}, slices.Sorted(maps.Keys(e.Headers))...), Ordered: e.Ordered, Signing: e.Signing,
 		Enabled: e.Enabled, DisabledAt: e.DisabledAt, DisabledReason: e.DisabledWords, CreatedAt: e.CreatedAt,
 	}
 	if secrets, err := e.open(s.cfg.Key, s.cfg.Now()); err == nil && len(secrets) > 0 {
 		if public, is := secrets[0].Public(); is {
-			shown.Signing, shown.PublicKey = "pair", public.String()
+			shown.PublicKey = public.String()
 		}
 	}
 	if f, revision := s.failing.get(e.ID.String()); revision != 0 && !f.Since.IsZero() {
@@ -201,7 +201,7 @@ func (s *Service) createEndpoint(ctx context.Context, in *struct{ Body newEndpoi
 		return nil, httpapi.Unavailable("the endpoints are still being read", nil)
 	}
 	e.ID, e.URL, e.EventTypes, e.Description = deal.ID(uuid.Must(uuid.NewV7())), in.Body.URL, in.Body.EventTypes, in.Body.Description
-	e.Rate, e.Ordered = either(in.Body.RatePerSecond, standardRate), in.Body.Ordered
+	e.Rate, e.Ordered, e.Signing = either(in.Body.RatePerSecond, standardRate), in.Body.Ordered, either(in.Body.Signing, signShared)
 	e.Enabled, e.CreatedAt, e.CreatedBy = true, s.cfg.Now().UTC(), caller.KeyID
 	headers := map[string]*string{}
 	for name, value := range in.Body.Headers {
@@ -213,10 +213,7 @@ func (s *Service) createEndpoint(ctx context.Context, in *struct{ Body newEndpoi
 	if s.endpoints.count(e.ownedAlike) >= maxEndpoints {
 		return nil, httpapi.Conflict("there are as many endpoints as one owner may have: delete one of them")
 	}
-	secret := webhook.NewSecret()
-	if in.Body.Signing == "pair" {
-		secret = webhook.NewPrivateKey()
-	}
+	secret := e.Signing.secret()
 	if e, err = e.withSecret(s.cfg.Key, secret, e.CreatedAt); err != nil {
 		return nil, httpapi.Internal(err)
 	}

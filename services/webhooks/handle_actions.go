@@ -2,6 +2,8 @@ package webhooks
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -22,11 +24,13 @@ func (s *Service) actionRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "rotate-webhook-secret", Method: http.MethodPost, Path: endpointsPath + "/{id}/rotate-secret", Tags: tags,
 		Summary: "Make a new secret, shown once; the one before signs too for 24 hours", DefaultStatus: http.StatusOK,
+		Errors: []int{http.StatusConflict},
 	}, s.rotateSecret)
 	huma.Register(api, huma.Operation{
 		OperationID: "enable-webhook-endpoint", Method: http.MethodPost, Path: endpointsPath + "/{id}/enable", Tags: tags,
 		Summary: "Enable an endpoint again, or try one that fails at once", DefaultStatus: http.StatusOK,
-		Description: "Events that came while it was disabled are not sent by themselves: replay them from disabled_at on.",
+		Description: "What waited when it was disabled is sent then. What came since is not sent by itself, and a retry that fell due meanwhile has " +
+			"failed: replay since disabled_at, which the answer names once more, and failed_since it.",
 	}, s.enableEndpoint)
 }
 
@@ -65,11 +69,11 @@ func (s *Service) rotateSecret(ctx context.Context, in *EndpointPath) (*httpapi.
 	if err != nil {
 		return nil, err
 	}
-	secret := webhook.NewSecret()
-	if s.show(e).Signing == "pair" {
-		secret = webhook.NewPrivateKey()
-	}
-	if e, err = e.withSecret(s.cfg.Key, secret, s.cfg.Now()); err != nil {
+	secret := e.Signing.secret()
+	switch e, err = e.withSecret(s.cfg.Key, secret, s.cfg.Now()); {
+	case errors.Is(err, errSecrets):
+		return nil, httpapi.Conflict(fmt.Sprintf("%d secrets sign already, each until its 24 hours are over: rotate again when one has ended", maxSecrets))
+	case err != nil:
 		return nil, httpapi.Internal(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
@@ -92,12 +96,15 @@ func (s *Service) enableEndpoint(ctx context.Context, in *EndpointPath) (*httpap
 			return nil, away(err)
 		}
 	}
+	disabledAt := e.DisabledAt
 	e = e.enable()
 	if revision, err = s.endpoints.put(ctx, in.ID.String(), e, revision); err != nil {
 		return nil, away(err)
 	}
 	s.startAfresh(in.ID)
-	return httpapi.WithTag(revision, s.show(e)), nil
+	shown := s.show(e)
+	shown.DisabledAt = disabledAt
+	return httpapi.WithTag(revision, shown), nil
 }
 
 // startAfresh forgets that the endpoint failed, so that it is tried at once and has its full time again.
@@ -106,6 +113,11 @@ func (s *Service) startAfresh(id deal.ID) {
 		s.healed(id.String())
 	}
 	s.gate(id).open()
+	for key, c := range s.cursors.all() {
+		if c.Endpoint == id {
+			s.startCursor(s.running, key)
+		}
+	}
 }
 
 // AttemptShown is one attempt as the API shows it.

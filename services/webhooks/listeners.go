@@ -3,6 +3,7 @@ package webhooks
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 )
@@ -22,8 +23,8 @@ func newListeners(endpoints *mirror[endpoint]) *listeners {
 	return l
 }
 
-// of gives the endpoints that hear of the notice, each once.
-func (l *listeners) of(n notice) []endpoint {
+// of gives the endpoints that hear of the notice, which came into its stream at the time, each once.
+func (l *listeners) of(n notice, at time.Time) []endpoint {
 	owners := l.byOwner()
 	if len(owners) == 0 {
 		return nil
@@ -32,7 +33,7 @@ func (l *listeners) of(n notice) []endpoint {
 	for _, audience := range [][]deal.ID{n.companies, n.associations} {
 		for _, owner := range audience {
 			for _, e := range owners[owner] {
-				if e.hears(n) {
+				if e.takes(at) && e.hears(n) {
 					found = append(found, e)
 				}
 			}
@@ -54,9 +55,7 @@ func (l *listeners) byOwner() map[deal.ID][]endpoint {
 			if owner.IsZero() {
 				owner = e.Association
 			}
-			if e.Enabled {
-				l.owners[owner] = append(l.owners[owner], e)
-			}
+			l.owners[owner] = append(l.owners[owner], e)
 		}
 	}
 	return l.owners

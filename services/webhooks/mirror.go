@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,10 +68,20 @@ func (m *mirror[T]) get(key string) (T, uint64) {
 
 // has tells whether there is a value, as far as is known here.
 func (m *mirror[T]) has(key string) bool {
+	_, known := m.find(key)
+	return known
+}
+
+// find gives the value, and false when there is none as far as is known here.
+func (m *mirror[T]) find(key string) (T, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, known := m.entries[key]
-	return known && !e.gone
+	if !known || e.gone {
+		var none T
+		return none, false
+	}
+	return e.value, true
 }
 
 // all gives every key and value that is known here, in no order.
@@ -143,24 +154,71 @@ func (m *mirror[T]) explain(ctx context.Context, key string, err error) error {
 	return errChanged
 }
 
-// refresh reads one entry past the copy in memory.
+// refresh reads one entry past the copy in memory. That there is none is no error.
 func (m *mirror[T]) refresh(ctx context.Context, key string) error {
-	s, err := m.js.Stream(ctx, "KV_"+m.bucket)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", m.bucket, err)
+	last, err := m.last(ctx, key)
+	if err != nil || last.Sequence == 0 {
+		return err
 	}
-	raw, err := s.GetLastMsgForSubject(ctx, "$KV."+m.bucket+"."+key)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", m.bucket, err)
-	}
-	e := entry[T]{revision: raw.Sequence, gone: raw.Header.Get("KV-Operation") != ""}
+	e := entry[T]{revision: last.Sequence, gone: bytes.Contains(last.Header, []byte("KV-Operation"))}
 	if !e.gone {
-		if err := json.Unmarshal(raw.Data, &e.value); err != nil {
+		if err := json.Unmarshal(last.Data, &e.value); err != nil {
 			return fmt.Errorf("read an entry of %s: %w", m.bucket, err)
 		}
 	}
 	m.take(key, e)
 	return nil
+}
+
+// catchUp waits until the copy in memory holds all that was in the bucket when it was called.
+func (m *mirror[T]) catchUp(ctx context.Context) error {
+	last, err := m.last(ctx, ">")
+	if err != nil {
+		return err
+	}
+	for {
+		m.mu.Lock()
+		seen, moved := m.seen, m.moved
+		m.mu.Unlock()
+		if seen >= last.Sequence {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the copy of %s: %w", m.bucket, ctx.Err())
+		}
+	}
+}
+
+// lastMessage is the newest message of a bucket under some keys; Sequence 0 when there is none.
+type lastMessage struct {
+	Sequence uint64 `json:"seq"`
+	Header   []byte `json:"hdrs"`
+	Data     []byte `json:"data"`
+}
+
+// last asks the bucket's leader: a replica might not know yet what somebody else was told is stored.
+func (m *mirror[T]) last(ctx context.Context, keys string) (lastMessage, error) {
+	if !m.js.Conn().IsConnected() {
+		return lastMessage{}, fmt.Errorf("read %s: %w", m.bucket, nats.ErrDisconnected)
+	}
+	answer, err := m.js.Conn().RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET.KV_"+m.bucket,
+		fmt.Appendf(nil, `{"last_by_subj":"$KV.%s.%s"}`, m.bucket, keys))
+	if err != nil {
+		return lastMessage{}, fmt.Errorf("read %s: %w", m.bucket, err)
+	}
+	var got struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message lastMessage         `json:"message"`
+	}
+	if err := json.Unmarshal(answer.Data, &got); err != nil {
+		return lastMessage{}, fmt.Errorf("read %s: %w", m.bucket, err)
+	}
+	if got.Error != nil && got.Error.ErrorCode != jetstream.JSErrCodeMessageNotFound {
+		return lastMessage{}, fmt.Errorf("read %s: %w", m.bucket, got.Error)
+	}
+	return got.Message, nil
 }
 
 // take takes an entry over unless a later one is known.

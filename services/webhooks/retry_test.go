@@ -5,6 +5,10 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/pkg/webhook"
 )
 
 func TestNextAttempt_FollowsTheScheduleWithinItsJitter(t *testing.T) {
@@ -60,8 +64,30 @@ func TestBreaker_ShutsAfterFailuresInARowAndOpensWithASuccess(t *testing.T) {
 	if b.shut(at, p) {
 		t.Error("shut after a success")
 	}
-	b.failed(at, time.Minute, p)
-	if !b.shut(at.Add(59*time.Second), p) || b.shut(at.Add(time.Minute), p) {
-		t.Error("a pause that was asked for is not kept")
+}
+
+func TestBreaker_KeepsAPauseThatWasAskedForWhateverWasUnderWay(t *testing.T) {
+	t.Parallel()
+	p, at := probing{After: 3, First: time.Second, Most: time.Minute}, time.Unix(1_000_000, 0)
+	g := newGate(deal.ID{1}, 1, p)
+	g.note(webhook.Result{Outcome: webhook.RateLimited, RetryAfter: time.Minute}, at)
+	g.note(webhook.Result{Outcome: webhook.Delivered}, at)
+	fresh := queued{Delivery: stream.Delivery{Sequences: []uint64{5}, Attempt: 1}}
+	retry := queued{Delivery: stream.Delivery{Sequences: []uint64{5}, Attempt: 2}}
+	for _, when := range []time.Time{at, at.Add(59 * time.Second)} {
+		if w := g.choose(fresh, endpoint{}, gap{}, false, when); w != widen {
+			t.Errorf("an event goes way %d during the pause", w)
+		}
+		if w := g.choose(retry, endpoint{}, gap{}, false, when); w != putOff {
+			t.Errorf("a retry of another event goes way %d during the pause", w)
+		}
+	}
+	if wait := g.pausedFor(at); wait != time.Minute {
+		t.Errorf("a retry is put off for %v", wait)
+	}
+	for _, q := range []queued{fresh, retry} {
+		if w := g.choose(q, endpoint{}, gap{}, false, at.Add(time.Minute)); w != attempt {
+			t.Errorf("after the pause way %d", w)
+		}
 	}
 }

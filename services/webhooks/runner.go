@@ -33,33 +33,80 @@ type runner struct {
 	limiter *rate.Limiter // of a replay
 }
 
-// run delivers until the range is done, the endpoint is gone, another process has the lease, or ctx ends.
+// run delivers until the range is done, the endpoint is disabled or gone, another process has the lease, or ctx ends.
 func (r *runner) run(ctx context.Context) error {
 	for {
+		e, known, err := r.s.receiver(ctx, r.g.id)
+		if err != nil || ctx.Err() != nil || known && !e.Enabled {
+			return errors.Join(err, r.release(ctx))
+		}
+		now := r.s.cfg.Now()
+		wait, probe := r.g.closedFor(now)
+		if wait = max(wait, r.retryAt.Sub(now)); wait > 0 && known {
+			if err := r.wait(ctx, wait); err != nil {
+				return err
+			}
+			continue
+		}
 		c, mine, err := r.claim(ctx)
 		if err != nil || !mine {
 			return err
 		}
-		e, known := r.s.receiver(ctx, c.Endpoint)
 		if !known {
 			return r.finish(ctx, c.Through, tally{})
 		}
-		now := r.s.cfg.Now()
-		wait, probe := r.g.closedFor(now)
-		if wait = max(wait, r.retryAt.Sub(now)); wait > 0 {
-			if r.s.pause(ctx, min(wait, r.s.cfg.Lease/3)) != nil {
-				return r.release(ctx)
-			}
-			continue
-		}
-		at, t, err := r.deliver(ctx, e, c, probe)
+		held, release := r.hold(ctx, c)
+		at, t, err := r.deliver(held, e, c, probe)
+		release()
 		if stored := r.finish(ctx, at, t); err == nil {
 			err = stored
 		}
-		if err != nil || ctx.Err() != nil {
+		if err != nil {
 			return errors.Join(err, r.release(ctx))
 		}
 	}
+}
+
+// wait waits for the endpoint, not to the end: others may find sooner that it is well. A lease that would be held for
+// nothing is given up, since to renew it costs a sync of the disk each time.
+func (r *runner) wait(ctx context.Context, until time.Duration) error {
+	if until > r.s.cfg.Lease/2 {
+		if err := r.release(ctx); err != nil {
+			return err
+		}
+	}
+	_ = r.s.pause(ctx, min(until, r.s.cfg.Lease/3)) // run sees that ctx ended
+	return nil
+}
+
+// hold gives a context that ends when the lease does, and renews the lease until release is called. What waits for the
+// endpoint's rate may wait for longer than a lease lasts.
+func (r *runner) hold(ctx context.Context, c cursor) (held context.Context, release func()) {
+	held, end := context.WithCancel(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		defer end()
+		tick := time.NewTicker(r.s.cfg.Lease / 4)
+		defer tick.Stop()
+		for until := c.Until; ; {
+			select {
+			case <-tick.C:
+			case <-held.Done():
+				return
+			}
+			within, cancel := context.WithTimeout(held, until.Sub(r.s.cfg.Now()))
+			renewed, mine, err := r.claim(within)
+			lost := within.Err() != nil || err == nil && !mine
+			cancel()
+			if lost {
+				return
+			}
+			if err == nil {
+				until = renewed.Until
+			}
+		}
+	})
+	return held, func() { end(); renewing.Wait() }
 }
 
 // tally counts what a replay has come to.
@@ -182,6 +229,9 @@ func (r *runner) read(ctx context.Context, c cursor) (found []*letter, end bool,
 	}
 	within, cancel := context.WithTimeout(ctx, 2*askTimeout)
 	defer cancel()
+	if stored, err := r.s.recordedUntil(within, c.Replay.RequestedAt); err != nil || !stored {
+		return nil, false, err
+	}
 	places, err := r.s.cfg.Warehouse.FindFailed(within, c.Endpoint, c.Replay.FailedSince, warehouse.Place{Source: c.Source, Sequence: c.At}, readAhead)
 	if err != nil {
 		return nil, false, err
@@ -233,7 +283,7 @@ func (r *runner) attemptAtOnce(ctx context.Context, e endpoint, c cursor, due []
 		mu.Lock()
 		defer mu.Unlock()
 		i := len(results)
-		if i == len(due) || i > 0 && (failed.Load() || r.stops(ctx, until)) || r.awaitTurn(ctx, e, c) != nil || !r.s.occupy(r.g) {
+		if i == len(due) || i > 0 && (failed.Load() || r.stops(ctx, until)) || r.awaitTurn(ctx, e, c) != nil || !r.g.occupy(ctx) {
 			return nil, nil
 		}
 		results = results[:i+1]
@@ -267,7 +317,10 @@ func (r *runner) attemptAtOnce(ctx context.Context, e endpoint, c cursor, due []
 	return len(results), t, nil
 }
 
-// awaitTurn waits for the endpoint's rate, and for that of the replay.
+// errShut says that the gate shut, or the endpoint was disabled, before its rate allowed one more.
+var errShut = errors.New("the endpoint takes nothing now")
+
+// awaitTurn waits for the endpoint's rate, and for that of the replay, which may take minutes.
 func (r *runner) awaitTurn(ctx context.Context, e endpoint, c cursor) error {
 	now := r.s.cfg.Now()
 	wait := r.g.turn(e.Rate, now)
@@ -277,7 +330,14 @@ func (r *runner) awaitTurn(ctx context.Context, e endpoint, c cursor) error {
 		}
 		wait = max(wait, r.limiter.ReserveN(now, 1).DelayFrom(now))
 	}
-	return r.s.pause(ctx, wait)
+	if err := r.s.pause(ctx, wait); err != nil {
+		return err
+	}
+	shut, _ := r.g.closedFor(r.s.cfg.Now())
+	if now, known := r.s.endpoints.find(e.ID.String()); shut > 0 || known && !now.Enabled {
+		return errShut
+	}
+	return nil
 }
 
 // settle sees to what follows from one attempt. It gives false when the cursor has to come back to the event.
@@ -286,9 +346,13 @@ func (r *runner) settle(e endpoint, c cursor, l *letter, result exchanged, probe
 	switch result.Outcome {
 	case webhook.Canceled:
 		return false, nil
-	case webhook.Delivered, webhook.Gone:
-		r.s.conclude(r.g, e, l, number, result, verdictOf(result.Result))
+	case webhook.Delivered:
+		r.s.conclude(r.g, e, l, number, result, Delivered)
 		return true, nil
+	case webhook.Gone: // it is the first one when the endpoint is enabled again
+		r.s.conclude(r.g, e, l, number, result, Failed)
+		r.retryAt = r.s.cfg.Now().Add(r.s.cfg.ProbeFirst)
+		return false, nil
 	default:
 	}
 	now := r.s.cfg.Now()

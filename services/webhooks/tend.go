@@ -11,7 +11,7 @@ import (
 // replaysKept is how long a replay can be asked for after it is done: as long as its attempts.
 const replaysKept = 30 * 24 * time.Hour
 
-// tend removes the cursors that nobody needs any more, and tells of endpoints that were disabled by a process which died
+// tend removes the cursors and gates that nobody needs any more, and tells of endpoints that were disabled by a process which died
 // before it could.
 func (s *Service) tend(ctx context.Context, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
@@ -26,6 +26,13 @@ func (s *Service) tend(ctx context.Context, now time.Time) {
 			return
 		}
 	}
+	s.gatesMu.Lock()
+	for id, g := range s.gates {
+		if !s.endpoints.has(id.String()) && g.idle() {
+			delete(s.gates, id)
+		}
+	}
+	s.gatesMu.Unlock()
 	for _, e := range s.endpoints.all() {
 		if e.Untold {
 			s.tell(ctx, e)

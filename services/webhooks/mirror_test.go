@@ -1,0 +1,75 @@
+package webhooks
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/roster/rostertest"
+	"github.com/dealreg/dealreg/pkg/warehouse"
+	"github.com/dealreg/dealreg/pkg/webhook"
+)
+
+func TestMirror_CatchesUpWithWhatOthersWrote(t *testing.T) {
+	t.Parallel()
+	server := rostertest.NewServer(t)
+	js := server.Connect()
+	if err := createBucket(t.Context(), js, failingBucket, "a test", 1); err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := newMirror[failure](js, failingBucket), newMirror[failure](server.Connect(), failingBucket)
+	if err := ours.catchUp(t.Context()); err != nil {
+		t.Errorf("with an empty bucket: %v", err)
+	}
+	if _, err := theirs.put(t.Context(), "endpoint", failure{Since: time.Unix(1, 0)}, 0); err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := ours.catchUp(soon); err == nil {
+		t.Error("it has what it never read")
+	}
+	go ours.follow(t.Context(), func(error) {})
+	if err := ours.catchUp(t.Context()); err != nil || !ours.has("endpoint") {
+		t.Errorf("caught up: %v, has it: %t", err, ours.has("endpoint"))
+	}
+}
+
+func TestReceiver_IsNotTakenForDeletedWhenItCannotBeRead(t *testing.T) {
+	t.Parallel()
+	server := rostertest.NewServer(t)
+	js := server.Connect()
+	key, err := webhook.NewSealingKey(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Config{NATS: js.Conn(), Warehouse: &warehouse.Warehouse{}, Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := createBucket(t.Context(), js, endpointsBucket, "a test", 1); err != nil {
+		t.Fatal(err)
+	}
+	disabled := endpoint{ID: deal.ID{1}}
+	if _, err := newMirror[endpoint](js, endpointsBucket).put(t.Context(), disabled.ID.String(), disabled, 0); err != nil {
+		t.Fatal(err)
+	}
+	if e, known, err := s.receiver(t.Context(), disabled.ID); !known || e.Enabled || err != nil {
+		t.Errorf("made by another process: %+v, %t, %v", e, known, err)
+	}
+	if _, known, err := s.receiver(t.Context(), deal.ID{2}); known || err != nil {
+		t.Errorf("one that there never was: %t, %v", known, err)
+	}
+	lost := js.Conn().StatusChanged(nats.RECONNECTING)
+	server.Stop()
+	<-lost
+	if _, known, err := s.receiver(t.Context(), disabled.ID); !known || err != nil {
+		t.Errorf("asked a moment ago: %t, %v", known, err)
+	}
+	if _, _, err := s.receiver(t.Context(), deal.ID{3}); err == nil {
+		t.Error("nobody could know whether it is there")
+	}
+}
