@@ -30,6 +30,25 @@ const EndpointSubjects = "records.endpoint.*"
 // EndpointSubject is where it is recorded that the endpoint was disabled.
 func EndpointSubject(endpoint deal.ID) string { return "records.endpoint." + endpoint.String() }
 
+// EndpointRecord is what the records keep of an endpoint that was disabled.
+type EndpointRecord struct {
+	Endpoint    deal.ID   `json:"endpoint_id"`
+	Company     deal.ID   `json:"company_id,omitzero"`     // the owner: a company
+	Association deal.ID   `json:"association_id,omitzero"` // or an association
+	Deals       bool      `json:"deals,omitempty"`         // whether an association's endpoint hears of its deals
+	Reason      string    `json:"reason"`
+	At          time.Time `json:"at"`
+}
+
+// DecodeEndpoint reads the payload of a message of EndpointSubjects.
+func DecodeEndpoint(payload []byte) (EndpointRecord, error) {
+	var r EndpointRecord
+	if err := json.Unmarshal(payload, &r); err != nil {
+		return EndpointRecord{}, fmt.Errorf("read the record of an endpoint: %w", err)
+	}
+	return r, nil
+}
+
 // Lanes is the number of queues over which endpoints are spread, so that a few consumers serve any number of endpoints.
 const Lanes = 64
 

@@ -18,6 +18,8 @@ const (
 	kindCorrect kind = "correct" // corrected figures to attest or refuse
 	kindDigest  kind = "digest"
 	kindLink    kind = "link"
+	// An endpoint of webhooks was disabled, because it was gone or failed for too long.
+	kindDisabled kind = "disabled"
 )
 
 // question is what a deal asks of companies. Two questions are the same when all but the companies are.
@@ -60,19 +62,25 @@ func (q question) same(other question) bool {
 
 // cause is what one mail to one person is for. Each has one mail.
 type cause struct {
-	Kind    kind      `json:"kind"`
-	Person  deal.ID   `json:"person"`
-	Company deal.ID   `json:"company"` // whose word is asked for; the person may have left it since
-	Deal    deal.ID   `json:"deal,omitzero"`
-	Version uint32    `json:"version,omitempty"`
-	Since   time.Time `json:"since"`         // when the deal began to wait; of a digest the hour that it is for
-	Day     int       `json:"day,omitempty"` // of a reminder: after how many days
+	Kind    kind    `json:"kind"`
+	Person  deal.ID `json:"person"`
+	Company deal.ID `json:"company,omitzero"` // whose word is asked for; the person may have left it since
+	Deal    deal.ID `json:"deal,omitzero"`
+	// Endpoint was disabled. It is Company's or Association's.
+	Endpoint    deal.ID   `json:"endpoint,omitzero"`
+	Association deal.ID   `json:"association,omitzero"`
+	Version     uint32    `json:"version,omitempty"`
+	Since       time.Time `json:"since"`         // when the deal began to wait; of a digest the hour that it is for
+	Day         int       `json:"day,omitempty"` // of a reminder: after how many days
 }
 
 // key names the cause in the bucket.
 func (c cause) key() string {
 	text := string(c.Kind) + "." + strconv.FormatInt(c.Since.UnixNano(), 10) + "." + c.Person.String()
-	if c.Deal.IsZero() {
+	switch {
+	case !c.Endpoint.IsZero():
+		return c.Endpoint.String() + "." + text
+	case c.Deal.IsZero():
 		return text
 	}
 	return c.Deal.String() + "." + strconv.FormatUint(uint64(c.Version), 10) + "." + strconv.Itoa(c.Day) + "." + text

@@ -157,6 +157,9 @@ func (t *turn) hand(ctx context.Context, it *item) error {
 // log decides.
 func (t *turn) letter(ctx context.Context, c cause) (l letter, gone string, err error) {
 	p, known := t.s.cfg.Roster.Person(c.Person)
+	if known && c.Kind == kindDisabled && mayEnable(p, c.Company, c.Association) {
+		return letter{kind: c.Kind, to: p, path: "/webhooks/" + c.Endpoint.String(), id: c.key()}, "", nil
+	}
 	if !known || !mayAnswer(p, c.Company) {
 		return l, "the person does not act for the company any more", nil
 	}

@@ -156,6 +156,7 @@ func (t *turn) run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainWithin, stop) })()
 	group.Go(func() error { return t.follow(ctx) })
 	group.Go(func() error { return t.watch(ctx) })
+	group.Go(func() error { return t.followEndpoints(ctx) })
 	group.Go(func() error { return t.keep(ctx) })
 	for range parallel {
 		group.Go(func() error { return t.send(ctx, sending) })

@@ -172,7 +172,7 @@ func (s *Service) disable(e endpoint, reason string, at time.Time) {
 // tell records that the endpoint was disabled, for the owner's other endpoints. What dies before it has told is made up
 // for by tend, so it may be told twice, under the same id.
 func (s *Service) tell(ctx context.Context, e endpoint) {
-	record := disabledRecord{Endpoint: e.ID, Company: e.Company, Association: e.Association, Deals: e.Deals, Reason: e.DisabledWords, At: *e.DisabledAt}
+	record := stream.EndpointRecord{Endpoint: e.ID, Company: e.Company, Association: e.Association, Deals: e.Deals, Reason: e.DisabledWords, At: *e.DisabledAt}
 	text, err := json.Marshal(record)
 	if err == nil {
 		_, err = s.js.Publish(ctx, stream.EndpointSubject(e.ID), text, jetstream.WithExpectStream(stream.RecordsStream),

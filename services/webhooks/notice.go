@@ -83,16 +83,6 @@ func readDeal(_ string, payload []byte) (notice, bool, error) {
 	return n, true, nil
 }
 
-// disabledRecord is what the records keep of an endpoint that was disabled.
-type disabledRecord struct {
-	Endpoint    deal.ID   `json:"endpoint_id"`
-	Company     deal.ID   `json:"company_id,omitzero"`
-	Association deal.ID   `json:"association_id,omitzero"`
-	Deals       bool      `json:"deals,omitempty"` // as the endpoint's
-	Reason      string    `json:"reason"`
-	At          time.Time `json:"at"`
-}
-
 func readRecord(subject string, payload []byte) (notice, bool, error) {
 	kind, _, _ := strings.Cut(strings.TrimPrefix(subject, "records."), ".")
 	var n notice
@@ -118,9 +108,9 @@ func readRecord(subject string, payload []byte) (notice, bool, error) {
 		}
 		n.event, n.companies, n.ofDeals = webhook.Conflict(c.Deals[0], c.Deals[1], c.FlaggedAt), c.Companies, true
 	case "endpoint":
-		var d disabledRecord
-		if err := json.Unmarshal(payload, &d); err != nil {
-			return notice{}, false, fmt.Errorf("read the record of an endpoint: %w", err)
+		d, err := stream.DecodeEndpoint(payload)
+		if err != nil {
+			return notice{}, false, err
 		}
 		n.event, n.ofDeals = webhook.Disabled(d.Endpoint, d.Reason, d.At), d.Deals
 		if d.Company.IsZero() {
