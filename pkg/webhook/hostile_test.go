@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/dealreg/dealreg/pkg/webhook"
+	"github.com/dealreg/dealreg/pkg/webhook/webhooktest"
 )
 
 // loopback lets tests dial their own receivers.
@@ -329,7 +330,7 @@ func TestPost_TellsWhyThereWasNoAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			result := post(t, webhook.Guard{Allow: loopback, AllowHTTP: true, Resolver: names(nil)}, c.address, c.within)
+			result := post(t, webhook.Guard{Allow: loopback, AllowHTTP: true, Resolver: webhooktest.Names(nil)}, c.address, c.within)
 			if result.Outcome != c.want || result.Excerpt != "" {
 				t.Errorf("%+v", result)
 			}
@@ -360,7 +361,7 @@ func TestPost_TakesNoCertificateThatDoesNotHold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, guard := receiver(t, func(http.ResponseWriter, *http.Request) {}, func(s *httptest.Server) { s.TLS = c.tls })
-			guard.Resolver = names(map[string][]string{"example.com": {"127.0.0.1"}, "other.test": {"127.0.0.1"}})
+			guard.Resolver = webhooktest.Names(map[string][]string{"example.com": {"127.0.0.1"}, "other.test": {"127.0.0.1"}})
 			if c.adjust != nil {
 				c.adjust(&guard)
 			}
@@ -382,7 +383,7 @@ func TestPost_DialsNoAddressThatIsNotPublicWhateverItsNameIs(t *testing.T) {
 	} {
 		t.Run(address, func(t *testing.T) {
 			t.Parallel()
-			guard := webhook.Guard{Resolver: names(map[string][]string{"innocent.test": {address}})}
+			guard := webhook.Guard{Resolver: webhooktest.Names(map[string][]string{"innocent.test": {address}})}
 			if result := post(t, guard, "https://innocent.test/", late); result.Outcome != webhook.AddressNotAllowed {
 				t.Errorf("%+v", result)
 			}
@@ -412,7 +413,7 @@ func TestPost_DialsWhatItChecked(t *testing.T) {
 	var reached atomic.Int32
 	server, guard := receiver(t, func(http.ResponseWriter, *http.Request) { reached.Add(1) }, nil)
 	guard.Allow = nil
-	guard.Resolver = names(map[string][]string{"example.com": {"93.184.216.34", "127.0.0.1"}})
+	guard.Resolver = webhooktest.Names(map[string][]string{"example.com": {"93.184.216.34", "127.0.0.1"}})
 	first, err := guard.Resolver.LookupNetIP(t.Context(), "ip4", "example.com")
 	if err != nil || first[0].Unmap() != netip.MustParseAddr("93.184.216.34") {
 		t.Fatalf("the name leads to %v: %v", first, err)
@@ -513,7 +514,7 @@ func TestPost_TakesNoProxyFromTheEnvironment(t *testing.T) { //nolint:parallelte
 		t.Setenv(name, "http://"+closedPort(t))
 	}
 	server, guard := receiver(t, func(http.ResponseWriter, *http.Request) {}, nil)
-	guard.Resolver = names(map[string][]string{"example.com": {"127.0.0.1"}})
+	guard.Resolver = webhooktest.Names(map[string][]string{"example.com": {"127.0.0.1"}})
 	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
 	if result := post(t, guard, "https://example.com:"+port, late); result.Outcome != webhook.Delivered {
 		t.Errorf("%+v", result)
@@ -523,7 +524,7 @@ func TestPost_TakesNoProxyFromTheEnvironment(t *testing.T) { //nolint:parallelte
 func TestPost_GoesThroughTheEgressProxy(t *testing.T) {
 	t.Parallel()
 	server, guard := receiver(t, func(http.ResponseWriter, *http.Request) {}, nil)
-	guard.Resolver = names(map[string][]string{"example.com": {"127.0.0.1"}})
+	guard.Resolver = webhooktest.Names(map[string][]string{"example.com": {"127.0.0.1"}})
 	var asked []string
 	answer := http.StatusOK
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,4 +1,4 @@
-package webhook_test
+package webhooktest
 
 import (
 	"context"
@@ -14,10 +14,12 @@ import (
 // with the last list from then on. Names that are not in it do not exist.
 type zone struct {
 	mu      sync.Mutex
-	answers map[string][]string // lists of addresses with commas between them
+	answers map[string][]string
 }
 
-func names(answers map[string][]string) *net.Resolver {
+// Names gives a resolver that knows these names and no others: by name lists of addresses with commas between them, of which
+// each look-up takes the next and the last one stays.
+func Names(answers map[string][]string) *net.Resolver {
 	z := &zone{answers: answers}
 	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()

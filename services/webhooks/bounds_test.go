@@ -1,0 +1,119 @@
+package webhooks_test
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/dealreg/dealreg/pkg/webhook"
+	"github.com/dealreg/dealreg/pkg/webhook/webhooktest"
+	"github.com/dealreg/dealreg/services/webhooks"
+)
+
+func TestConcurrency_HoldsForTheQueueTheGapAndReplaysTogether(t *testing.T) {
+	t.Parallel()
+	const most = 3
+	w := newWorld(t, func(cfg *webhooks.Config) { patient(cfg); cfg.Concurrency = most })
+	company, key := w.companyAdmin()
+	var underWay, highest atomic.Int32
+	rc := newReceiver(t, func(rw http.ResponseWriter, r *http.Request, _ []byte) {
+		n := underWay.Add(1)
+		defer underWay.Add(-1)
+		for seen := highest.Load(); n > seen && !highest.CompareAndSwap(seen, n); seen = highest.Load() {
+		}
+		select {
+		case <-time.After(2 * time.Millisecond):
+		case <-r.Context().Done():
+		}
+		if n%2 == 0 && r.Header.Get("webhook-id")[0]%4 == 0 { // some come back as retries
+			rw.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	id, _ := w.endpoint(key, rc.URL, nil)
+	from := now()
+	first := w.happen(50, company)
+	rc.await(t, first...)
+	for range 2 {
+		w.must(202, key, "POST", endpoints+"/"+id+"/replay", object{"since": from})
+	}
+	rc.await(t, w.happen(400, company)...) // more than the gate holds
+	if got := highest.Load(); got != most {
+		t.Errorf("%d exchanges at a time instead of %d", got, most)
+	}
+}
+
+func TestReplay_KeepsItsOwnRate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	company, key := w.companyAdmin()
+	rc := newReceiver(t, nil)
+	id, _ := w.endpoint(key, rc.URL, nil)
+	from := now()
+	events := w.happen(40, company)
+	rc.await(t, events...)
+	const perSecond = 20
+	w.must(202, key, "POST", endpoints+"/"+id+"/replay", object{"since": from, "rate_per_second": perSecond})
+	w.until("replayed", func() bool { return len(rc.all()) == 2*len(events) })
+	again := rc.all()[len(events):]
+	for i := range again { // a tenth of a second's may go out at once, and one may come a moment late
+		if j := i + perSecond + perSecond/5; j < len(again) && again[j].at.Sub(again[i].at) < time.Second {
+			t.Fatalf("%d webhooks within %v", j-i, again[j].at.Sub(again[i].at))
+		}
+	}
+}
+
+func TestHostile_ANameThatLeadsInsideIsRefusedWhenItIsDialled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(cfg *webhooks.Config) {
+		cfg.Guard = webhook.Guard{Resolver: webhooktest.Names(map[string][]string{"innocent.test": {"10.0.0.1"}})}
+		cfg.Schedule = []time.Duration{}
+	})
+	company, key := w.companyAdmin()
+	id, _ := w.endpoint(key, "https://innocent.test/hook", nil)
+	w.happen(1, company)
+	got := w.attempts(key, id, "outcome=address_not_allowed", func(a []object) bool { return len(a) == 1 })[0]
+	if words, _ := got["words"].(string); words == "" || strings.ContainsAny(words, "0123456789") {
+		t.Errorf("it says %q", words)
+	}
+}
+
+func TestRotation_TheOldSecretEndsAfterADay(t *testing.T) {
+	t.Parallel()
+	var forward func(time.Duration)
+	w := newWorld(t, func(cfg *webhooks.Config) { forward = movable(cfg) })
+	company, key := w.companyAdmin()
+	rc := newReceiver(t, nil)
+	id, first := w.endpoint(key, rc.URL, nil)
+	second, _ := w.must(200, key, "POST", endpoints+"/"+id+"/rotate-secret", nil)["secret"].(string)
+	verifies := func(event, secret string, at time.Time) bool {
+		t.Helper()
+		by, err := webhook.ParseSecret(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, got := range rc.all() {
+			if got.id == event {
+				return webhook.Verify(got.header, got.body, at, by) == nil
+			}
+		}
+		return false
+	}
+	during := w.happen(1, company)[0]
+	rc.await(t, during)
+	if !verifies(during, first, now()) || !verifies(during, second, now()) {
+		t.Error("during the rotation not both sign")
+	}
+	forward(24 * time.Hour)
+	after := w.happen(1, company)[0]
+	rc.await(t, after)
+	tomorrow := now().Add(24 * time.Hour)
+	if verifies(after, first, tomorrow) || !verifies(after, second, tomorrow) {
+		t.Error("after a day not the new one alone signs")
+	}
+	for range 3 {
+		w.must(200, key, "POST", endpoints+"/"+id+"/rotate-secret", nil)
+	}
+	w.must(409, key, "POST", endpoints+"/"+id+"/rotate-secret", nil)
+}
