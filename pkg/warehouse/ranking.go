@@ -2,6 +2,7 @@ package warehouse
 
 import (
 	"cmp"
+	"maps"
 	"math/big"
 	"slices"
 
@@ -103,7 +104,7 @@ func (r *ranking) and(q VolumeQuery, behind map[cellKey]Sums) (Volume, error) {
 		v.Items = nil
 	}
 	if r.part.kind == KindPair {
-		v.Companies = r.companies(pairs)
+		v.Partners = r.partners(pairs)
 	}
 	return v, nil
 }
@@ -124,19 +125,18 @@ func (r *ranking) of(company deal.ID) ([]Item, Rest) {
 	return items, Rest{Items: len(items), Sums: sum}
 }
 
-// companies counts those in a pair, when so many pairs came or went.
-func (r *ranking) companies(changes map[deal.ID]int) int {
-	count := len(r.pairs)
+// partners tells of how many pairs each company is, when so many came or went.
+func (r *ranking) partners(changes map[deal.ID]int) map[deal.ID]int {
+	if len(changes) == 0 {
+		return r.pairs
+	}
+	partners := maps.Clone(r.pairs)
 	for company, change := range changes {
-		before, after := r.pairs[company], r.pairs[company]+change
-		switch {
-		case before == 0 && after > 0:
-			count++
-		case before > 0 && after == 0:
-			count--
+		if partners[company] += change; partners[company] == 0 {
+			delete(partners, company)
 		}
 	}
-	return count
+	return partners
 }
 
 func itemOf(key cellKey, s Sums) Item {

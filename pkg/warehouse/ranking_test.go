@@ -59,10 +59,13 @@ func TestVolume_OfTheLargestAddsUpWithTheRest(t *testing.T) {
 					if by == warehouse.ByChapter {
 						continue
 					}
-					if v.Companies != len(companies) {
-						t.Errorf("got %d companies of %d", v.Companies, len(companies))
+					if len(v.Partners) != len(companies) {
+						t.Errorf("got %d companies of %d", len(v.Partners), len(companies))
 					}
 					for company, own := range companies {
+						if v.Partners[company] != len(own) {
+							t.Errorf("got %d partners of %d", v.Partners[company], len(own))
+						}
 						q.Company = company
 						check(q, own)
 						mixed++

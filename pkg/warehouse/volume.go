@@ -52,7 +52,7 @@ type Volume struct {
 	PreviousYear Sums
 	Items        []Item // pairs and chapters by falling amount, then by id; months in their order
 	Rest         *Rest  // what a limit left out of the items; nil without one
-	Companies    int    // how many are in a pair; 0 when not cut into pairs
+	Partners     map[deal.ID]int // of how many pairs each company is; nil when not cut into pairs
 }
 
 // Rest is what the items add up to that are not shown.

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/dealtest"
 	"github.com/dealreg/dealreg/pkg/embedded"
@@ -38,7 +39,7 @@ type benchPages struct {
 
 // benchedPages are the parts of the addresses behind the year's own.
 var benchedPages = map[string]string{
-	"year": "", "chapters": "/chapters", "pairs": "/pairs", "matrix": "/pairs?view=matrix", "table": "/pairs?view=table",
+	"year": "", "chapters": "/chapters", "pairs": "/pairs", "matrix": "/pairs?view=matrix", "table": "/pairs?view=table", "members": "/members",
 }
 
 // Run prints one JSON object: the figure is the worst p99 of a page.
@@ -175,6 +176,13 @@ func benchDirectory(ctx context.Context, a *assembly, history *dealtest.Bulk) (t
 		}
 		group.Go(func() error {
 			_, err := a.store.PutCompany(writing, roster.Company{ID: company, Name: "Member " + company.String()[30:], Country: "DE", GroupID: company})
+			return err
+		})
+		group.Go(func() error {
+			_, err := a.store.PutMembership(writing, roster.Membership{
+				CompanyID: company, AssociationID: association.ID,
+				Periods: []roster.Period{{ChapterID: chapter, From: calendar.New(dealtest.BulkFirstYear, 1, 1)}},
+			})
 			return err
 		})
 	}

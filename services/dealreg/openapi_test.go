@@ -297,6 +297,7 @@ func (w *world) settle() {
 		get(own + "/volume?by=" + by + "&year=" + strconv.Itoa(time.Now().Year()-1))
 	}
 	get(own + "/volume?by=pair&limit=1&company=" + w.ids["companies"] + "&year=" + strconv.Itoa(time.Now().Year()-1))
+	get(own + "/participation?year=" + strconv.Itoa(time.Now().Year()-1))
 	w.statements(own)
 	for _, path := range []string{own, own + "/chapters/" + w.ids["chapter_id"], "/v1/companies/" + w.ids["companies"], "/v1/deals/" + w.ids["deals"]} {
 		var there map[string]any

@@ -1,54 +1,35 @@
 package portal
 
-import (
-	"slices"
-	"strings"
+import "github.com/dealreg/dealreg/services/portal/api"
 
-	"github.com/dealreg/dealreg/services/portal/api"
-)
-
-// membersView lists who took part and who did not, as far as the pairs are shown.
+// membersView lists who took part and who did not, as far as the pairs are shown, and how many more there are.
 type membersView struct {
-	TakingPart []partaker
-	Others     []api.Named
-	Of         int
+	TakingPart           []partaker
+	Others               []api.Named
+	MoreTaking, MoreIdle int64
 }
 
+// mostMembers is how many of each kind are listed. Those who have the most partners come first.
+const mostMembers = 500
+
 type partaker struct {
-	api.Named
-	Partners int64
-	Address  string // of its pairs
+	api.Participant
+	Address string // of its pairs
 }
 
 func (v *visit) membersPage(b *body) error {
 	m := &membersView{}
 	if b.Live {
-		all, err := v.api.Members(v.ctx, b.Association.ID)
+		year, err := v.api.Participation(v.ctx, b.Association.ID, b.Year.Year, b.Sequence)
 		if err != nil {
 			return err
 		}
-		partners := map[string]int64{}
-		for _, p := range b.Pairs {
-			partners[p.A.ID.String()]++
-			partners[p.B.ID.String()]++
+		for _, p := range year.TakingPart[:min(mostMembers, len(year.TakingPart))] {
+			m.TakingPart = append(m.TakingPart, partaker{p, b.Address + "/pairs?company=" + p.Company.ID.String()})
 		}
-		from, to := b.Bounds()
-		for _, member := range all {
-			if !member.MemberBetween(from, to) {
-				continue
-			}
-			named := api.Named{ID: member.CompanyID, Name: member.CompanyName}
-			if n := partners[named.ID.String()]; n > 0 {
-				m.TakingPart = append(m.TakingPart, partaker{named, n, b.Address + "/pairs?company=" + named.ID.String()})
-			} else {
-				m.Others = append(m.Others, named)
-			}
-		}
-		byName := func(a, b api.Named) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) }
-		slices.SortFunc(m.TakingPart, func(a, b partaker) int { return byName(a.Named, b.Named) })
-		slices.SortFunc(m.Others, byName)
-		m.Of = len(m.TakingPart) + len(m.Others)
-		b.Members = &Members{TakingPart: new(len(m.TakingPart)), Of: m.Of}
+		m.Others = year.Others[:min(mostMembers, len(year.Others))]
+		m.MoreTaking, m.MoreIdle = int64(len(year.TakingPart)-len(m.TakingPart)), int64(len(year.Others)-len(m.Others))
+		b.Members = &Members{TakingPart: new(len(year.TakingPart)), Of: len(year.TakingPart) + len(year.Others)}
 	}
 	b.Page = m
 	return v.show("members", v.speech.text("members.title", "year", b.Name()), b)

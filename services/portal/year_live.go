@@ -67,8 +67,6 @@ func (v *visit) liveYear(b *begun, at yearAddress, company string) (*Year, error
 	switch {
 	case at.view == viewYear:
 		ask(&pairs, api.Cut{Year: at.year, By: "pair", Limit: mostOnYear})
-	case at.view == viewMembers: // it counts the partners of each
-		ask(&pairs, api.Cut{Year: at.year, By: "pair"})
 	case at.view == viewPairs && company != "":
 		ask(&pairs, api.Cut{Year: at.year, By: "pair", Limit: mostOfACompany, Company: company})
 	case at.view == viewPairs:
@@ -120,7 +118,7 @@ func (v *visit) liveYear(b *begun, at yearAddress, company string) (*Year, error
 		y.Rest, y.RestPairs = &rest, pairs.Rest.Items
 	}
 	y.sort()
-	if at.view != viewChapters {
+	if at.view == viewYear || at.view == viewPairs {
 		y.Members = &Members{TakingPart: &pairs.Companies}
 	}
 	return y, nil

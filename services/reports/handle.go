@@ -109,6 +109,11 @@ func (s *Service) associationRoutes(api huma.API) {
 		Responses:   forms[VolumeReport](api, "The year up to a sequence of the log"),
 	}, s.associationVolume)
 	huma.Register(api, huma.Operation{
+		OperationID: "get-association-participation", Method: http.MethodGet, Path: "/v1/associations/{id}/participation", Tags: []string{"Reports"},
+		Summary:     "Which members won deals together in a year, and which did not",
+		Description: "For those who see the association's volume.",
+	}, s.participation)
+	huma.Register(api, huma.Operation{
 		OperationID: "get-volume", Method: http.MethodGet, Path: "/v1/volume", Tags: []string{"Reports"},
 		Summary: "What won deals of a calendar year add up to in all associations, each share once",
 		Description: "In EUR. A share counts once, however many associations its party belongs to, so this is not the sum of their " +
@@ -172,7 +177,7 @@ func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*huma
 	}
 	report := VolumeReport{
 		AssociationID: in.ID, Year: in.Year, Currency: currency,
-		Figures: s.figures(q, v, asOf(prefix), currency, time.Month(association.YearStartsIn)), Companies: v.Companies,
+		Figures: s.figures(q, v, asOf(prefix), currency, time.Month(association.YearStartsIn)), Companies: len(v.Partners),
 	}
 	if v.Rest != nil {
 		report.Rest = &Rest{Items: v.Rest.Items, Sums: showSums(v.Rest.Sums, currency)}

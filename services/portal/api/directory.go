@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/url"
 
-	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
 )
 
@@ -47,31 +46,6 @@ func (c *Client) Associations(ctx context.Context) ([]Association, error) {
 func (c *Client) Company(ctx context.Context, id deal.ID) (Named, error) {
 	var n Named
 	return n, c.get(ctx, &n, nil, "/v1/companies/%s", id)
-}
-
-// Member is a company's membership in an association.
-type Member struct {
-	CompanyID   deal.ID `json:"company_id"`
-	CompanyName string  `json:"company_name"`
-	Periods     []struct {
-		From calendar.Date  `json:"from"`
-		To   *calendar.Date `json:"to"`
-	} `json:"periods"`
-}
-
-// MemberBetween tells whether the company was a member on any day of the range, both ends included.
-func (m Member) MemberBetween(from, to calendar.Date) bool {
-	for _, p := range m.Periods {
-		if p.From <= to && (p.To == nil || *p.To >= from) {
-			return true
-		}
-	}
-	return false
-}
-
-// Members lists all members of an association, former ones too.
-func (c *Client) Members(ctx context.Context, association deal.ID) ([]Member, error) {
-	return all[Member](ctx, c, nil, "/v1/associations/%s/members", association)
 }
 
 // all reads every page of a list.

@@ -177,6 +177,25 @@ func (c *Client) Spreadsheet(ctx context.Context, association deal.ID, year, rel
 	return c.send(ctx, http.MethodGet, path, nil, nil, mediaType)
 }
 
+// Participation is who took part in an association's year, and who did not.
+type Participation struct {
+	TakingPart []Participant `json:"taking_part"`
+	Others     []Named       `json:"others"`
+}
+
+// Participant is a company with the number of its partners.
+type Participant struct {
+	Company  Named `json:"company"`
+	Partners int64 `json:"partners"`
+}
+
+// Participation reads who took part, with the events up to a sequence.
+func (c *Client) Participation(ctx context.Context, association deal.ID, year int, upTo uint64) (Participation, error) {
+	var p Participation
+	query := url.Values{"year": {strconv.Itoa(year)}, "as_of_sequence": {strconv.FormatUint(upTo, 10)}}
+	return p, c.get(ctx, &p, query, "/v1/associations/%s/participation", association)
+}
+
 // CompanyVolume is a company's own year.
 type CompanyVolume struct {
 	AsOfSequence uint64    `json:"as_of_sequence"`
