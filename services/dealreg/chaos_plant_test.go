@@ -153,6 +153,8 @@ func (p *plant) args(service string) []string {
 	switch service {
 	case servicePortal:
 		args = append(args, "--api-url", p.door.url())
+	case serviceWebhooks:
+		args = append(args, "--webhook-allow", "127.0.0.0/8", "--webhook-allow-http")
 	case serviceMail: // nobody has an address here: it only follows the log
 		args = append(args, "--smtp-url", "smtp://127.0.0.1:9", "--mail-from", "dealreg@example.com")
 	}

@@ -135,9 +135,11 @@ func lasting() []fault {
 func TestChaos_NothingIsLostOrTwiceAfterAnySuddenFault(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, 20261122)
+	h := p.hears()
 	for _, f := range sudden() {
 		p.survive(f)
 	}
+	h.heardAll(t, p.logEntries())
 	if p.backward == 0 {
 		t.Error("no deal went from one clock to another")
 	}
