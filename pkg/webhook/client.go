@@ -25,7 +25,7 @@ const (
 	handshakeTimeout = 30 * time.Second
 	idleTimeout      = 30 * time.Second
 
-	// Many endpoints are at the same host, and each may have eight exchanges at a time.
+	// Many endpoints are at the same host, and each may have some exchanges at a time.
 	maxIdle        = 1000
 	maxIdlePerHost = 32
 

@@ -38,7 +38,8 @@ type Config struct {
 	Schedule []time.Duration
 	// Deadline bounds one exchange, from the look-up of the name to the answer's last byte that is read; 0 is 15 s.
 	Deadline time.Duration
-	// Concurrency bounds the exchanges with one endpoint at a time; 0 is 8.
+	// Concurrency bounds the exchanges with one endpoint at a time; 0 is 3: the most with which deliveries to many endpoints
+	// are still quick, since each exchange at a time is a connection.
 	Concurrency int
 	// DisableAfter is how long an endpoint may fail without a success until it is disabled; 0 is five days.
 	DisableAfter time.Duration
@@ -76,7 +77,7 @@ func (c *Config) complete() error {
 		c.Schedule = standardSchedule
 	}
 	c.Deadline = either(c.Deadline, 15*time.Second)
-	c.Concurrency = either(c.Concurrency, 8)
+	c.Concurrency = either(c.Concurrency, 3)
 	c.DisableAfter = either(c.DisableAfter, 5*24*time.Hour)
 	c.ProbeFirst, c.ProbeMost = either(c.ProbeFirst, 5*time.Second), either(c.ProbeMost, 5*time.Minute)
 	c.AckWait = either(c.AckWait, 90*time.Second)

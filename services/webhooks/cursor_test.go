@@ -141,6 +141,31 @@ func TestDispatchers_ShareTheWorkAndLoseNothingWhenOneStops(t *testing.T) {
 	}
 }
 
+func TestDispatchers_SendNothingTwiceWhileAllLive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, patient)
+	w.start()
+	company, key := w.companyAdmin()
+	var receivers []*receiver
+	for _, kind := range []object{nil, {"ordered": true}, {"rate_per_second": 100}, {"ordered": true, "rate_per_second": 100}} {
+		rc := newReceiver(t, nil)
+		w.endpoint(key, rc.URL, kind)
+		receivers = append(receivers, rc)
+	}
+	var events []string
+	for range 10 {
+		events = append(events, w.happen(30, company)...)
+	}
+	for _, rc := range receivers {
+		rc.await(t, events...)
+	}
+	last := w.happen(1, company) // what comes twice has come by then
+	for _, rc := range receivers {
+		rc.await(t, last...)
+		rc.once(t, append(events, last...)...)
+	}
+}
+
 func TestDispatcher_GoesOnWhenTheBrokerComesBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, patient)
