@@ -40,6 +40,7 @@ type benchPages struct {
 // benchedPages are the parts of the addresses behind the year's own.
 var benchedPages = map[string]string{
 	"year": "", "chapters": "/chapters", "pairs": "/pairs", "matrix": "/pairs?view=matrix", "table": "/pairs?view=table", "members": "/members",
+	"release": "/r1", "release_pairs": "/r1/pairs",
 }
 
 // Run prints one JSON object: the figure is the worst p99 of a page.
@@ -92,7 +93,14 @@ func (c *benchPages) Run(ctx context.Context, log *zap.Logger) (err error) {
 
 func (c *benchPages) measure(ctx context.Context, a *assembly, b *reportsBench, history *dealtest.Bulk, address string) error {
 	result := benchResult{Bench: "pages", Unit: "ms", Also: map[string]float64{"deals": float64(c.Deals), "events": float64(b.last)}}
-	tokens, err := benchDirectory(ctx, a, history)
+	tokens, registrar, err := benchDirectory(ctx, a, history)
+	if err != nil {
+		return err
+	}
+	_, err = newClient(address, registrar).do(ctx, call{
+		method: http.MethodPost, path: fmt.Sprintf("/v1/associations/%s/statements", history.Associations[0].ID),
+		body: map[string]any{"year": dealtest.BulkLastYear}, header: map[string]string{"Idempotency-Key": "bench"},
+	})
 	if err != nil {
 		return err
 	}
@@ -142,15 +150,16 @@ func (c *benchPages) measure(ctx context.Context, a *assembly, b *reportsBench, 
 	return result.print()
 }
 
-// benchDirectory makes the association of the history with its chapters and members, and gives the keys of its board.
-func benchDirectory(ctx context.Context, a *assembly, history *dealtest.Bulk) (tokens []string, err error) {
+// benchDirectory makes the association of the history with its chapters and members, and gives the keys of its board and
+// of its registrar.
+func benchDirectory(ctx context.Context, a *assembly, history *dealtest.Bulk) (board []string, registrar string, err error) {
 	select {
 	case <-a.roster.Loaded():
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, "", ctx.Err()
 	}
 	if err := stream.Ensure(ctx, a.js, 1); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	association := history.Associations[0]
 	revision, err := a.store.PutAssociation(ctx, roster.Association{
@@ -158,10 +167,10 @@ func benchDirectory(ctx context.Context, a *assembly, history *dealtest.Bulk) (t
 		ReportingCurrency: association.Currency, Disclosure: roster.DisclosureOpen,
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := a.roster.WaitFor(ctx, roster.Associations, revision); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	chapters := map[deal.ID]bool{}
 	group, writing := errgroup.WithContext(ctx)
@@ -187,17 +196,23 @@ func benchDirectory(ctx context.Context, a *assembly, history *dealtest.Bulk) (t
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var last uint64
+	issue := func(role roster.Role) (key roster.Key, token string, err error) {
+		return a.store.Issue(ctx, newBenchID(), roster.Scope{Role: role, AssociationID: association.ID}, time.Now(), a.pepper)
+	}
 	for range benchBoard {
-		key, token, err := a.store.Issue(ctx, newBenchID(), roster.Scope{Role: roster.RoleBoard, AssociationID: association.ID}, time.Now(), a.pepper)
+		_, token, err := issue(roster.RoleBoard)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		tokens, last = append(tokens, token), key.Revision
+		board = append(board, token)
 	}
-	return tokens, a.roster.WaitFor(ctx, roster.Keys, last)
+	key, registrar, err := issue(roster.RoleRegistrar)
+	if err != nil {
+		return nil, "", err
+	}
+	return board, registrar, a.roster.WaitFor(ctx, roster.Keys, key.Revision)
 }
 
 // benchReader is a browser without scripts that is signed in.

@@ -146,7 +146,7 @@ func (v *visit) year(b *begun, at yearAddress, company string) (y *Year, err err
 	case b.live == nil:
 		y, err = v.liveYear(b, at, company)
 	case api.StatusOf(b.live) == http.StatusNotFound:
-		y, err = v.releasedYear(b.association, at.year, at.release)
+		y, err = v.releasedYear(b.association, at, company)
 	default:
 		err = b.live
 	}

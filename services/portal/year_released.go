@@ -5,9 +5,19 @@ import (
 	"github.com/dealreg/dealreg/services/portal/api"
 )
 
-// releasedYear reads the year from a release of its statement.
-func (v *visit) releasedYear(a api.Association, year, release int) (*Year, error) {
-	st, err := v.api.Statement(v.ctx, a.ID, year, release)
+// releasedYear reads the year from a release of its statement, with as many of the largest pairs as the view shows. A
+// company's own are looked for among all.
+func (v *visit) releasedYear(a api.Association, at yearAddress, company string) (*Year, error) {
+	year, limit := at.year, 0
+	switch {
+	case at.view == viewYear:
+		limit = mostOnYear
+	case at.view != viewPairs:
+		limit = 1
+	case company == "":
+		limit = mostPairs
+	}
+	st, err := v.api.Statement(v.ctx, a.ID, year, at.release, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +57,9 @@ func (v *visit) releasedYear(a api.Association, year, release int) (*Year, error
 			y.Pairs = append(y.Pairs, Pair{A: p.Companies[0], B: p.Companies[1], Cell: p.Cell})
 		}
 	}
+	if rest := st.RestOfPairs; rest != nil && rest.Items > 0 {
+		y.Rest, y.RestPairs = &api.Cell{Amount: rest.Amount, Deals: rest.Deals}, rest.Items
+	}
 	y.sort()
 	return y, v.chaptersBefore(y, st)
 }
@@ -56,7 +69,7 @@ func (v *visit) chaptersBefore(y *Year, st api.Statement) error {
 	if st.PreviousYear == nil || len(y.Chapters) == 0 {
 		return nil
 	}
-	earlier, err := v.api.Statement(v.ctx, y.Association.ID, st.PreviousYear.Year, st.PreviousYear.Release)
+	earlier, err := v.api.Statement(v.ctx, y.Association.ID, st.PreviousYear.Year, st.PreviousYear.Release, 1)
 	if err != nil {
 		return err
 	}

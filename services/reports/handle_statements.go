@@ -17,6 +17,7 @@ import (
 
 	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/disclosure"
 	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/roster"
 	"github.com/dealreg/dealreg/pkg/stream"
@@ -222,11 +223,20 @@ func (s *Service) read(ctx context.Context, a roster.Association, r release, lim
 }
 
 func (s *Service) figuresOf(ctx context.Context, r release) (*published, error) {
+	if p := s.opened.of(r); p != nil {
+		return p, nil
+	}
 	c, err := s.shelf.content(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	return &published{release: r, figures: c.Release.Published}, nil
+	figures := c.Release.Published
+	p := &published{
+		release: r, figures: figures,
+		pairs: byAmount(figures.Pairs(), func(c disclosure.PairCell) disclosure.Cell { return c.Cell }),
+	}
+	s.opened.keep(p)
+	return p, nil
 }
 
 func (s *Service) getHeldBack(ctx context.Context, in *ReleasePath) (*struct{ Body HeldBack }, error) {

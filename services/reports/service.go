@@ -28,6 +28,7 @@ type Service struct {
 	cfg     Config
 	shelf   *shelf
 	logHash *logHash
+	opened  opened
 }
 
 // New checks the configuration. Nothing needs to be alive.

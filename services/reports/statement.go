@@ -86,9 +86,9 @@ type RestOfPairs struct {
 
 // limitPairs gives the largest pairs, as many as the limit says, and the rest as one sum; all for 0. What a board may see of
 // pairs is not divided otherwise than the release does it, unless it sees everything.
-func limitPairs(p disclosure.Published, limit int, currency money.Currency) ([]disclosure.PairCell, *RestOfPairs) {
-	pairs := byAmount(p.Pairs(), func(c disclosure.PairCell) disclosure.Cell { return c.Cell })
-	if limit == 0 || p.Policy() != disclosure.Open {
+func limitPairs(r published, limit int) ([]disclosure.PairCell, *RestOfPairs) {
+	pairs := r.pairs
+	if limit == 0 || r.figures.Policy() != disclosure.Open {
 		return pairs, nil
 	}
 	shown := min(limit, len(pairs))
@@ -97,7 +97,7 @@ func limitPairs(p disclosure.Published, limit int, currency money.Currency) ([]d
 		amount.Add(amount, c.Amount())
 		rest.Deals += c.Deals()
 	}
-	rest.Amount = money.Decimal(amount, currency)
+	rest.Amount = money.Decimal(amount, r.Currency)
 	return pairs[:shown], &rest
 }
 
@@ -131,6 +131,7 @@ func showCell(c disclosure.Cell, currency money.Currency) Cell {
 type published struct {
 	release
 	figures disclosure.Published
+	pairs   []disclosure.PairCell // of figures, by falling amount
 }
 
 // statement shows a release beside that of the year before, nil for none, with at most so many pairs, 0 for all. Names are
@@ -149,7 +150,7 @@ func (s *Service) statement(a roster.Association, r published, before *published
 	for _, c := range byAmount(p.Chapters(), func(c disclosure.ChapterCell) disclosure.Cell { return c.Cell }) {
 		shown.Chapters = append(shown.Chapters, ChapterCell{Chapter: s.chapter(c.Chapter), Cell: cell(c.Cell)})
 	}
-	pairs, rest := limitPairs(p, limit, r.Currency)
+	pairs, rest := limitPairs(r, limit)
 	shown.RestOfPairs = rest
 	for _, c := range pairs {
 		shown.Pairs = append(shown.Pairs, PairCell{Companies: []Named{s.company(c.A), s.company(c.B)}, Cell: cell(c.Cell)})

@@ -121,11 +121,16 @@ type Statement struct {
 		Total   Cell        `json:"total"`
 		Months  []MonthCell `json:"months"`
 	} `json:"previous_year"`
-	Months     []MonthCell   `json:"months"`
-	Chapters   []ChapterCell `json:"chapters"`
-	Pairs      []PairCell    `json:"pairs"`
-	OtherPairs *Cell         `json:"other_pairs"`
-	Members    *struct {
+	Months      []MonthCell   `json:"months"`
+	Chapters    []ChapterCell `json:"chapters"`
+	Pairs       []PairCell    `json:"pairs"`
+	OtherPairs  *Cell         `json:"other_pairs"`
+	RestOfPairs *struct {     // that the limit left out
+		Items  int    `json:"items"`
+		Amount string `json:"amount"`
+		Deals  int64  `json:"deals"`
+	} `json:"rest_of_pairs"`
+	Members *struct {
 		TakingPart *int `json:"taking_part"` // nil when hidden
 		Of         int  `json:"of"`
 	} `json:"members"`
@@ -160,10 +165,14 @@ func releaseName(release int) string {
 	return strconv.Itoa(release)
 }
 
-// Statement reads a release of a year.
-func (c *Client) Statement(ctx context.Context, association deal.ID, year, release int) (Statement, error) {
+// Statement reads a release of a year, with the largest pairs, as many as the limit says; all for 0.
+func (c *Client) Statement(ctx context.Context, association deal.ID, year, release, limit int) (Statement, error) {
 	var s Statement
-	return s, c.get(ctx, &s, nil, "/v1/associations/%s/statements/%s/%s", association, year, releaseName(release))
+	query := url.Values{}
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	return s, c.get(ctx, &s, query, "/v1/associations/%s/statements/%s/%s", association, year, releaseName(release))
 }
 
 // Releases lists all releases of an association.
