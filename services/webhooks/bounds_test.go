@@ -21,7 +21,10 @@ func TestConcurrency_HoldsForTheQueueTheGapAndReplaysTogether(t *testing.T) {
 	rc := newReceiver(t, func(rw http.ResponseWriter, r *http.Request, _ []byte) {
 		n := underWay.Add(1)
 		defer underWay.Add(-1)
-		for seen := highest.Load(); n > seen && !highest.CompareAndSwap(seen, n); seen = highest.Load() {
+		for seen := highest.Load(); n > seen; seen = highest.Load() {
+			if highest.CompareAndSwap(seen, n) {
+				break
+			}
 		}
 		select {
 		case <-time.After(2 * time.Millisecond):
