@@ -28,7 +28,7 @@ func TestConfig_HoldsWhatReceiversAreTold(t *testing.T) {
 		"jitter":          {jitter, 0.2},
 		"deadline":        {c.Deadline, 15 * time.Second},
 		"disabled after":  {c.DisableAfter, 5 * 24 * h},
-		"concurrency":     {c.Concurrency, 3},
+		"concurrency":     {c.Concurrency, 2},
 		"probes":          {c.probing(), probing{After: 5, First: 5 * time.Second, Most: 5 * m}},
 		"ack wait":        {c.AckWait, 90 * time.Second},
 		"lease":           {c.Lease, 10 * time.Second},
