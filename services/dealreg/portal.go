@@ -13,7 +13,13 @@ import (
 // portalFlags are what the pages need beside the engines.
 type portalFlags struct {
 	APIURL        string `name:"api-url" placeholder:"URL" help:"Address of the API that the portal shows; its own process' one when left out." json:"api-url"`
-	SecureCookies bool   `name:"portal-secure-cookies" help:"People reach the portal by TLS, through a proxy: their browsers send its cookie by nothing else." json:"portal-secure-cookies"`
+	SecureCookies bool   `name:"portal-secure-cookies" help:"People reach the portal by TLS, through a proxy: their browsers send its cookie by nothing else. So it is with a --public-url that begins with https." json:"portal-secure-cookies"`
+}
+
+// behindTLS tells whether people reach the portal by TLS.
+func (s *system) behindTLS() bool {
+	public, err := url.Parse(s.PublicURL)
+	return s.SecureCookies || err == nil && public.Scheme == "https"
 }
 
 // newPortal makes the pages over the API of the flags, or over that of this process.
@@ -32,7 +38,7 @@ func (a *assembly) newPortal() (*portal.Service, error) {
 		return nil, err
 	}
 	return portal.New(portal.Config{
-		OpenID: openID, API: api.New(base, transport), JetStream: a.js, Replicas: a.Replicas, SecureCookies: a.SecureCookies, MailOn: a.SMTPURL != "",
+		OpenID: openID, API: api.New(base, transport), JetStream: a.js, Replicas: a.Replicas, SecureCookies: a.behindTLS(), MailOn: a.SMTPURL != "",
 		Now: time.Now, Log: a.log, Health: a.health,
 	})
 }

@@ -179,3 +179,26 @@ func (w *portalWorld) walk() {
 }
 
 var place = regexp.MustCompile(`\{[^}]*\}`)
+
+func TestBehindTLS_IsSaidByTheFlagOrThePublicAddress(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		flag   bool
+		public string
+		want   bool
+	}{
+		{false, "", false},
+		{true, "", true},
+		{false, "https://deals.example", true},
+		{false, "HTTPS://deals.example", true},
+		{false, "http://deals.example", false},
+		{true, "http://deals.example", true},
+		{false, "https", false},
+	} {
+		var s system
+		s.SecureCookies, s.PublicURL = c.flag, c.public
+		if s.behindTLS() != c.want {
+			t.Errorf("%+v", c)
+		}
+	}
+}
