@@ -18,8 +18,11 @@ export default async function ({ open, everywhere, world }) {
 
   const visit = await open({ as: board, at: last });
   const { page } = visit;
-  assert.equal((await visit.sheets("print-release")).count, 2, "sheets of a release");
-  assert.equal(await page.locator(".sheet + .sheet .months").count(), 1, "without pairs the second sheet has room for the months");
+  // Where the other association's open board gives too much away the months are left out: then one sheet holds the year.
+  const months = await page.locator(".months").count();
+  assert.equal((await visit.sheets("print-release")).count, months ? 2 : 1, "sheets of a release");
+  assert.equal(await page.locator(".sheet + .sheet .months").count(), months, "without pairs the second sheet has room for the months");
+  if (!months) await page.getByText("Figures by month are left out of this release").waitFor();
   await page.getByRole("link", { name: "Release 1" }).click();
   await page.waitForURL(`**${last}/r1`);
   for (const [name, ending] of [["Excel", "xlsx"], ["CSV", "csv"]]) {
