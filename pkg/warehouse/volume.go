@@ -50,8 +50,8 @@ type Volume struct {
 	Currency     string // ISO 4217; empty while the association has no won deal in either year
 	Total        Sums
 	PreviousYear Sums
-	Items        []Item // pairs and chapters by falling amount, then by id; months in their order
-	Rest         *Rest  // what a limit left out of the items; nil without one
+	Items        []Item          // pairs and chapters by falling amount, then by id; months in their order
+	Rest         *Rest           // what a limit left out of the items; nil without one
 	Partners     map[deal.ID]int // of how many pairs each company is; nil when not cut into pairs
 }
 
