@@ -23,7 +23,6 @@ import (
 	"github.com/dealreg/dealreg/pkg/roster/rostertest"
 	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
-	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
 	"github.com/dealreg/dealreg/pkg/webhook"
 	"github.com/dealreg/dealreg/services/webhooks"
 )
@@ -75,11 +74,7 @@ func childConfig(nc *nats.Conn, house *warehouse.Warehouse) (webhooks.Config, er
 // TestKilled_AtAnyMomentEveryEventArrives kills the broker and the dispatcher together while events come and go out.
 func TestKilled_AtAnyMomentEveryEventArrives(t *testing.T) {
 	t.Parallel()
-	dsn := warehousetest.DSN(t)
-	house := warehousetest.Open(t, dsn)
-	if err := house.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	dsn, house := ownEngine(t) // it aborts when a client that asks it something is killed, and is started again
 	port, err := embedded.FreePort()
 	if err != nil {
 		t.Fatal(err)
@@ -88,9 +83,9 @@ func TestKilled_AtAnyMomentEveryEventArrives(t *testing.T) {
 	var child *exec.Cmd
 	var kills []time.Time
 	kill := func() {
-		kills = append(kills, now())
 		_ = child.Process.Kill()
 		_ = child.Wait()
+		kills = append(kills, now()) // it was at work until here
 	}
 	start := func() {
 		child = exec.Command(os.Args[0])
@@ -132,9 +127,9 @@ func TestKilled_AtAnyMomentEveryEventArrives(t *testing.T) {
 	for _, rc := range []*receiver{plain, inOrder, slow, failing} {
 		rc.await(t, past...)
 	}
+	kills = append(kills, now()) // the replay sends all of it again, and what this process held goes on in the child
 	w.must(202, key, "POST", endpoints+"/"+replayed+"/replay", object{"since": began, "rate_per_second": 12}) // five seconds
 	w.stop()
-	kills = append(kills, now()) // what it held goes on in the child
 	const rounds, perRound = 6, 60
 	events, written := past, map[string]time.Time{}
 	for _, id := range past {
@@ -190,6 +185,26 @@ func TestKilled_AtAnyMomentEveryEventArrives(t *testing.T) {
 	}
 }
 
+// ownEngine gives a warehouse, and its DSN, on an engine that no other test is using when it ends.
+func ownEngine(t *testing.T) (dsn string, house *warehouse.Warehouse) {
+	t.Helper()
+	engine, err := embedded.StartClickHouse(t.Context(), embedded.ClickHouseConfig{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(engine.Stop)
+	dsn = engine.DSN() + "webhooks"
+	house, err = warehouse.Open(warehouse.Config{DSN: dsn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = house.Close() })
+	if err := house.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return dsn, house
+}
+
 // insist writes one event until the log says that it has it.
 func (w *world) insist(company deal.ID) string {
 	w.t.Helper()
@@ -242,16 +257,8 @@ func TestAttempts_AreKeptWhileTheWarehouseIsAway(t *testing.T) {
 
 func TestKilled_TheWarehouseComesBackAndHasEveryAttempt(t *testing.T) {
 	t.Parallel()
-	engine, err := embedded.StartClickHouse(t.Context(), embedded.ClickHouseConfig{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(engine.Stop)
-	house := warehousetest.Open(t, engine.DSN()+"webhooks")
-	if err := house.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	options, err := clickhouse.ParseDSN(engine.DSN())
+	dsn, house := ownEngine(t)
+	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}

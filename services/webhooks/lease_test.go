@@ -11,20 +11,21 @@ import (
 	"github.com/dealreg/dealreg/services/webhooks"
 )
 
-// Two dispatchers, an endpoint whose rate makes each event wait for several leases, and answers that take longer than one.
+// Two dispatchers, an endpoint whose rate makes each event wait for longer than a lease, and answers that take longer than
+// one too. A lease is long enough for a busy machine, which may leave a process alone for a second.
 func TestLease_IsKeptForAsLongAsACursorWaitsOrWorks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(cfg *webhooks.Config) { cfg.Lease = 300 * time.Millisecond })
+	w := newWorld(t, func(cfg *webhooks.Config) { cfg.Lease, cfg.Deadline = 2*time.Second, 10*time.Second })
 	w.start()
 	company, key := w.companyAdmin()
 	rc := newReceiver(t, func(_ http.ResponseWriter, r *http.Request, _ []byte) {
 		select {
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(3 * time.Second):
 		case <-r.Context().Done():
 		}
 	})
-	w.endpoint(key, rc.URL, object{"ordered": true, "rate_per_second": 0.8})
-	events := w.happen(4, company)
+	w.endpoint(key, rc.URL, object{"ordered": true, "rate_per_second": 0.4})
+	events := w.happen(3, company)
 	rc.await(t, events...)
 	last := w.happen(1, company)
 	rc.await(t, last...)
