@@ -1,20 +1,22 @@
 package warehouse
 
-import (
-	"context"
-	"sync"
-)
+import "context"
 
 // VolumeOf is Volume of a prefix that Latest or Prefix gave, whose Last takes the place of the query's UpTo. As long as
-// they give an equal prefix the rows are the same ones, so nothing is summed twice.
+// they give an equal prefix the rows are the same ones, so nothing is summed twice. What was read after its prefix may hold
+// rows that were repaired between: the prefix that comes next is another one, so that is not what answers later.
 func (w *Warehouse) VolumeOf(ctx context.Context, p Prefix, q VolumeQuery) (Volume, error) {
 	q.UpTo = p.Last
-	if v, known := w.answers.of(p, q); known && !q.Rows {
+	if p.rows.rolled == "" || q.Rows { // nothing marks these rows, or they are to be read
+		return w.Volume(ctx, q)
+	}
+	asked := question{p, q}
+	if v, known := w.answers.Get(asked); known {
 		return v, nil
 	}
 	v, err := w.Volume(ctx, q)
-	if err == nil && !q.Rows {
-		w.answers.keep(p, q, v)
+	if err == nil {
+		w.answers.Put(asked, v, 1+len(v.Items)+len(v.Partners))
 	}
 	return v, err
 }
@@ -22,35 +24,8 @@ func (w *Warehouse) VolumeOf(ctx context.Context, p Prefix, q VolumeQuery) (Volu
 // rememberItems bounds what answers are remembered, to some ten megabytes.
 const rememberItems = 100_000
 
-// answers keeps the volumes of one prefix.
-type answers struct {
-	mu      sync.Mutex
-	prefix  Prefix
-	volumes map[VolumeQuery]Volume
-	items   int
-}
-
-func (a *answers) of(p Prefix, q VolumeQuery) (v Volume, known bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.prefix == p {
-		v, known = a.volumes[q]
-	}
-	return v, known
-}
-
-// keep forgets those of another prefix, and all when there are too many. What was read after its prefix may hold rows that
-// were repaired between: the prefix that comes next is another one, so that is not what answers later.
-func (a *answers) keep(p Prefix, q VolumeQuery, v Volume) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	size := len(v.Items) + 1
-	if p.rows.rolled == "" || size > rememberItems {
-		return
-	}
-	if a.prefix != p || a.items+size > rememberItems {
-		a.prefix, a.volumes, a.items = p, map[VolumeQuery]Volume{}, 0
-	}
-	a.volumes[q] = v
-	a.items += size
+// question is what has one answer.
+type question struct {
+	prefix Prefix
+	query  VolumeQuery
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"sync"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
@@ -58,8 +57,8 @@ func (w *Warehouse) rolled(ctx context.Context, p part, c chosen) (*ranking, err
 	if len(c) == 0 {
 		return rank(p, nil)
 	}
-	if r := w.known.of(p, c); r != nil {
-		return r, nil
+	if known, there := w.known.Get(p); there && known.chosen.same(c) {
+		return known.ranking, nil
 	}
 	cells, err := w.readCells(ctx, rolledSQL, append(c.parameters(0), p.parameters()...))
 	if err != nil {
@@ -67,7 +66,7 @@ func (w *Warehouse) rolled(ctx context.Context, p part, c chosen) (*ranking, err
 	}
 	r, err := rank(p, cells)
 	if err == nil {
-		w.known.keep(p, c, r)
+		w.known.Put(p, remembered{chosen: c, ranking: r}, len(cells))
 	}
 	return r, err
 }
@@ -100,41 +99,8 @@ func (w *Warehouse) readCells(ctx context.Context, query string, parameters []an
 // rememberCells bounds what is remembered: some hundred megabytes. A year of hundreds of thousands of pairs fits.
 const rememberCells = 500_000
 
-// memory keeps what roll-ups add up to. A roll-up never changes, so it holds for as long as the same ones are chosen.
-type memory struct {
-	mu    sync.Mutex
-	parts map[part]remembered
-	cells int
-}
-
+// remembered is what roll-ups add up to. A roll-up never changes, so it holds for as long as the same ones are chosen.
 type remembered struct {
 	chosen chosen
 	*ranking
-}
-
-// of is nil when it is not known.
-func (m *memory) of(p part, c chosen) *ranking {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if r := m.parts[p]; r.ranking != nil && r.chosen.same(c) {
-		return r.ranking
-	}
-	return nil
-}
-
-// keep forgets all else when there is too much.
-func (m *memory) keep(p part, c chosen, r *ranking) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if old := m.parts[p]; old.ranking != nil {
-		m.cells -= len(old.cells)
-		delete(m.parts, p)
-	}
-	if m.parts == nil || m.cells+len(r.cells) > rememberCells {
-		m.parts, m.cells = map[part]remembered{}, 0
-	}
-	if len(r.cells) <= rememberCells {
-		m.parts[p] = remembered{chosen: c, ranking: r}
-		m.cells += len(r.cells)
-	}
 }

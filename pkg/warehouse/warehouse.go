@@ -18,6 +18,8 @@ import (
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/dealreg/dealreg/pkg/bounded"
 )
 
 // Config says where the warehouse is.
@@ -42,8 +44,8 @@ type Warehouse struct {
 	rolledUp    shared[[]rollup]
 	seen        atomic.Pointer[[]rollup] // what was rolled up at the last look
 	latest      shared[Prefix]
-	known       memory
-	answers     answers
+	known       *bounded.Map[part, remembered]
+	answers     *bounded.Map[question, Volume]
 
 	inserters chan *ch.Client // holds the connection of the last insert while it has nothing to do
 }
@@ -95,7 +97,10 @@ func Open(cfg Config) (*Warehouse, error) {
 
 // open opens the database that complete options name.
 func open(options clickhouse.Options, rollupSizes []uint64) (*Warehouse, error) {
-	w := &Warehouse{options: options, database: options.Auth.Database, rollupSizes: rollupSizes, inserters: make(chan *ch.Client, 1)}
+	w := &Warehouse{
+		options: options, database: options.Auth.Database, rollupSizes: rollupSizes, inserters: make(chan *ch.Client, 1),
+		known: bounded.NewMap[part, remembered](rememberCells), answers: bounded.NewMap[question, Volume](rememberItems),
+	}
 	options.DialContext = w.dial
 	var err error
 	w.conn, err = clickhouse.Open(&options)

@@ -222,8 +222,15 @@ func (s *Service) read(ctx context.Context, a roster.Association, r release, lim
 	return s.statement(a, *figures, before, limit), nil
 }
 
+// What a release says never changes, and one of a year of hundreds of thousands of deals takes seconds to read: large ones are
+// remembered as they were once read and found whole, within some ten megabytes. Others are read anew each time.
+const (
+	largeRelease = 1000    // pairs
+	openedPairs  = 200_000 // of all that are remembered
+)
+
 func (s *Service) figuresOf(ctx context.Context, r release) (*published, error) {
-	if p := s.opened.of(r); p != nil {
+	if p, there := s.opened.Get(r.Content.Name); there {
 		return p, nil
 	}
 	c, err := s.shelf.content(ctx, r)
@@ -235,8 +242,14 @@ func (s *Service) figuresOf(ctx context.Context, r release) (*published, error) 
 		release: r, figures: figures,
 		pairs: byAmount(figures.Pairs(), func(c disclosure.PairCell) disclosure.Cell { return c.Cell }),
 	}
-	s.opened.keep(p)
+	s.remember(p)
 	return p, nil
+}
+
+func (s *Service) remember(p *published) {
+	if len(p.pairs) >= largeRelease {
+		s.opened.Put(p.Content.Name, p, len(p.pairs))
+	}
 }
 
 func (s *Service) getHeldBack(ctx context.Context, in *ReleasePath) (*struct{ Body HeldBack }, error) {

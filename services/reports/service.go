@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
 
+	"github.com/dealreg/dealreg/pkg/bounded"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 )
 
@@ -28,7 +29,7 @@ type Service struct {
 	cfg     Config
 	shelf   *shelf
 	logHash *logHash
-	opened  opened
+	opened  *bounded.Map[string, *published] // large releases by the name of their content
 }
 
 // New checks the configuration. Nothing needs to be alive.
@@ -40,7 +41,7 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reports: %w", err)
 	}
-	return &Service{cfg: cfg, shelf: shelf, logHash: &logHash{warehouse: cfg.Warehouse}}, nil
+	return &Service{cfg: cfg, shelf: shelf, logHash: &logHash{warehouse: cfg.Warehouse}, opened: bounded.NewMap[string, *published](openedPairs)}, nil
 }
 
 // Run reports whether the warehouse is ready and makes the releases that are due, until ctx ends. The routes answer with
