@@ -30,10 +30,12 @@ var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 // quiet is the log of servers whose clients misbehave on purpose.
 var quiet = log.New(io.Discard, "", 0)
 
-// soon is a deadline for what must run into it, late one for what must not.
+// soon is a deadline for what must run into it whatever came before, dripping for what must run into it behind a handshake
+// and the start of an answer, and late for what must not run into it.
 const (
-	soon = 300 * time.Millisecond
-	late = 30 * time.Second
+	soon     = 300 * time.Millisecond
+	dripping = 5 * time.Second
+	late     = 30 * time.Second
 )
 
 // receiver is an HTTPS server for example.com and 127.0.0.1, and a guard that trusts its certificate.
@@ -211,7 +213,7 @@ func TestPost_ReadsAnAnswerOnlyAsFarAsItNeeds(t *testing.T) {
 			_, _ = w.Write(bomb.Bytes())
 		}, late, `\x1f\x8b`},
 		"a drip": {func(w http.ResponseWriter, r *http.Request) {
-			tick := time.NewTicker(time.Millisecond)
+			tick := time.NewTicker(10 * time.Millisecond)
 			defer tick.Stop()
 			for {
 				if _, err := io.WriteString(w, "."); err != nil || http.NewResponseController(w).Flush() != nil {
@@ -223,7 +225,7 @@ func TestPost_ReadsAnAnswerOnlyAsFarAsItNeeds(t *testing.T) {
 					return
 				}
 			}
-		}, soon, "."},
+		}, dripping, "."},
 		"an answer cut off": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, "so far")
@@ -481,31 +483,39 @@ func TestPost_ForgivesAConnectionThatWasClosedWhileIdle(t *testing.T) {
 	}
 }
 
-func TestPost_UsesAConnectionAgain(t *testing.T) {
+// TestPost_UsesAConnectionAgainUnlessItsAnswerIsTooLong tells by the connections how much of an answer was read: one whose
+// answer was not read to its end cannot be used again.
+func TestPost_UsesAConnectionAgainUnlessItsAnswerIsTooLong(t *testing.T) {
 	t.Parallel()
-	var connections atomic.Int32
-	server, guard := receiver(t, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write(make([]byte, 60<<10))
-	}, func(s *httptest.Server) {
-		s.EnableHTTP2 = false
-		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-			if state == http.StateNew {
-				connections.Add(1)
+	const posts = 5
+	for _, c := range []struct{ answer, connections int }{{60 << 10, 1}, {65 << 10, posts}, {200 << 10, posts}} {
+		t.Run(fmt.Sprintf("%d bytes", c.answer), func(t *testing.T) {
+			t.Parallel()
+			var connections atomic.Int32
+			server, guard := receiver(t, func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = w.Write(make([]byte, c.answer))
+			}, func(s *httptest.Server) {
+				s.EnableHTTP2 = false
+				s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+					if state == http.StateNew {
+						connections.Add(1)
+					}
+				}
+			})
+			client, err := webhook.NewClient(guard)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-	})
-	client, err := webhook.NewClient(guard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.CloseIdle()
-	for range 5 {
-		if result := postWith(t, client, server.URL, late); result.Outcome != webhook.Delivered {
-			t.Errorf("%+v", result)
-		}
-	}
-	if n := connections.Load(); n != 1 {
-		t.Errorf("%d connections", n)
+			defer client.CloseIdle()
+			for range posts {
+				if result := postWith(t, client, server.URL, late); result.Outcome != webhook.Delivered {
+					t.Errorf("%+v", result)
+				}
+			}
+			if n := int(connections.Load()); n != c.connections {
+				t.Errorf("%d connections", n)
+			}
+		})
 	}
 }
 
