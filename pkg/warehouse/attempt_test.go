@@ -95,6 +95,33 @@ func TestAttempts_AreFoundByEventOutcomeAndTime(t *testing.T) {
 	}
 }
 
+// TestAttempts_AreKeptForThirtyDays merges by hand what the server merges by itself in its own time.
+func TestAttempts_AreKeptForThirtyDays(t *testing.T) {
+	t.Parallel()
+	dsn := warehousetest.DSN(t)
+	w := warehousetest.Open(t, dsn)
+	if err := w.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var all []warehouse.Attempt
+	for _, days := range []int{0, 29, 31} {
+		a := attempt(days, "delivered")
+		a.At = a.At.AddDate(0, 0, -days)
+		all = append(all, a)
+	}
+	if err := w.InsertAttempts(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	warehousetest.Exec(t, dsn, "OPTIMIZE TABLE webhook_attempts FINAL")
+	found, _, err := w.FindAttempts(t.Context(), warehouse.AttemptFilter{Endpoint: deal.ID{1}}, 10, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(all[:2], found); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestFailed_AreThoseThatDidNotArriveLater(t *testing.T) {
 	t.Parallel()
 	w := warehousetest.New(t)
