@@ -34,7 +34,7 @@ func dimensionsOf(p Policy) []Dimension {
 	if p == Strict {
 		return nil
 	}
-	return []Dimension{Chapters, Months, Coverage, Pairs}
+	return Dimensions()
 }
 
 // draft is a year between two releases: the books of all associations that it hangs together with, its own first, and

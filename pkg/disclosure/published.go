@@ -61,6 +61,9 @@ const (
 	Pairs    Dimension = "pairs"
 )
 
+// Dimensions gives all of them, the most wanted first.
+func Dimensions() []Dimension { return []Dimension{Chapters, Months, Coverage, Pairs} }
+
 // Published is what a board may see of one year. Only this package makes one, by Next or by reading back a Release;
 // whatever shows figures to a board takes a Published and nothing else. Its figures are sums over the same deals, those
 // that the release includes: each dimension that is shown without a hidden cell adds up to the total exactly.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/dealreg/dealreg/pkg/disclosure"
 )
 
 func speeches(t *testing.T) map[string]*speech {
@@ -42,6 +44,17 @@ func TestMessages_AreTheSameInEveryLanguage(t *testing.T) {
 			slices.Sort(want)
 			if !slices.Equal(got, want) {
 				t.Errorf("%s %s has the places %v, not %v", code, key, got, want)
+			}
+		}
+	}
+}
+
+func TestMessages_NameEveryDimensionThatAReleaseMayLeaveOut(t *testing.T) {
+	t.Parallel()
+	for code, s := range speeches(t) {
+		for _, dimension := range disclosure.Dimensions() {
+			if key := "leftout." + string(dimension); s.messages[key] == "" {
+				t.Errorf("%s lacks %s", code, key)
 			}
 		}
 	}
