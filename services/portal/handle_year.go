@@ -156,7 +156,7 @@ func (v *visit) body(y *Year, at yearAddress) *body {
 	b.TopChapters, b.RestChapters = largest(y.Chapters, mostOnYear, func(r Row) api.Cell { return r.Cell })
 	b.TopPairs, b.OtherPairs = largest(y.Pairs, mostOnYear, func(p Pair) api.Cell { return p.Cell })
 	if y.Rest != nil { // what the API sums up itself
-		b.OtherPairs = sumOf(b.OtherPairs, y.Rest)
+		b.OtherPairs = sumOf(b.OtherPairs, *y.Rest)
 	}
 	b.Years = v.years(y.Association, y.Year, y.Releases, y.Live)
 	for _, r := range y.Releases {
@@ -171,16 +171,6 @@ func (v *visit) body(y *Year, at yearAddress) *body {
 	}
 	b.Chart = v.monthsChart(y)
 	return b
-}
-
-func sumOf(a, b *api.Cell) *api.Cell {
-	switch {
-	case a == nil:
-		return b
-	case b.Hidden || a.Hidden:
-		return &api.Cell{Hidden: true}
-	}
-	return &api.Cell{Amount: add(a.Amount, b.Amount), Deals: a.Deals + b.Deals}
 }
 
 // years are those that the picker offers, the newest first.

@@ -19,7 +19,8 @@ type Year struct {
 	Today       calendar.Date // up to which the figures are
 
 	Live      bool
-	Release   int // 0: live
+	Release   int    // 0: live
+	Policy    string // of the release, as the API names it; empty: live
 	Published time.Time
 	Closed    bool
 	Cause     string
@@ -42,7 +43,6 @@ type Year struct {
 	Changes   *Changes
 	Missing   *int64 // won deals without an exchange rate; nil when hidden
 	Unread    int64  // quarantined events
-	ShowPairs bool
 }
 
 // Month is a month beside that of the year before.
@@ -167,8 +167,33 @@ func (y *Year) AttestedShare() *big.Rat {
 	return ratio(y.Attested.Amount, y.Total.Amount)
 }
 
-// Whole tells whether the figures hold all that the log does.
-func (y *Year) Whole() bool { return y.Unread == 0 && y.Missing != nil && *y.Missing == 0 }
+// The policies that the pages tell apart.
+const (
+	policyOpen   = "open"
+	policyStrict = "strict"
+)
+
+// Withholds tells whether figures may be hidden here and deals may wait for a later release. It says nothing of whether
+// any do.
+func (y *Year) Withholds() bool { return !y.Live && y.Policy != policyOpen }
+
+// ShowPairs tells whether the pairs that won something are shown, or some of them.
+func (y *Year) ShowPairs() bool { return !y.Withholds() || len(y.Pairs) > 0 }
+
+// WhyNoPairs is the message that says why no pair is shown; empty where it is said already that they are left out.
+func (y *Year) WhyNoPairs() string {
+	switch {
+	case slices.Contains(y.LeftOut, "pairs"):
+		return ""
+	case y.Policy == policyStrict:
+		return "pairs.strict"
+	}
+	return "pairs.notshown"
+}
+
+// ReadAndConverted tells whether it is known that every event of the log was read and no won deal waits for a rate. Deals
+// may still be missing: those that a release holds back, and duplicates.
+func (y *Year) ReadAndConverted() bool { return y.Unread == 0 && y.Missing != nil && *y.Missing == 0 }
 
 // Unconverted counts the won deals without an exchange rate; 0 also where that is hidden.
 func (y *Year) Unconverted() int64 {
@@ -208,18 +233,26 @@ func byAmount(a, b api.Cell) int {
 	return compare(b.Amount, a.Amount)
 }
 
-// largest gives the first rows and what the others that are shown add up to; nil where there are none.
+// largest gives the first rows and what the others add up to; nil where there are none, hidden where one of them is.
 func largest[T any](rows []T, most int, cell func(T) api.Cell) (first []T, rest *api.Cell) {
 	if len(rows) <= most {
 		return rows, nil
 	}
-	rest = &api.Cell{Amount: "0"}
 	for _, row := range rows[most:] {
-		if c := cell(row); !c.Hidden {
-			rest.Amount, rest.Deals = add(rest.Amount, c.Amount), rest.Deals+c.Deals
-		}
+		rest = sumOf(rest, cell(row))
 	}
 	return rows[:most], rest
+}
+
+// sumOf adds a cell to a sum, which is nil before the first. It is hidden where one of them is.
+func sumOf(sum *api.Cell, c api.Cell) *api.Cell {
+	switch {
+	case sum == nil:
+		return &c
+	case sum.Hidden || c.Hidden:
+		return &api.Cell{Hidden: true}
+	}
+	return &api.Cell{Amount: add(sum.Amount, c.Amount), Deals: sum.Deals + c.Deals}
 }
 
 // membersOf lists who is in a pair, each with what its pairs add up to; that is an order, not a figure to show.

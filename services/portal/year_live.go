@@ -79,7 +79,7 @@ func (v *visit) liveYear(b *begun, at yearAddress, company string) (*Year, error
 	zone := zoneOf(a)
 	y := &Year{
 		Association: a, Year: at.year, Zone: zone, Currency: total.Currency, Today: calendar.DateOf(v.s.cfg.Now(), zone),
-		Live: true, AsOf: total.AsOf, Sequence: total.AsOfSequence, ShowPairs: true,
+		Live: true, AsOf: total.AsOf, Sequence: total.AsOfSequence,
 		Total: cellOf(total.Total), Attested: &api.Cell{Amount: total.Total.AttestedByParties},
 		Missing: &total.Total.UnconvertedDeals, Unread: int64(total.QuarantinedEvents), // #nosec G115 -- a count
 	}

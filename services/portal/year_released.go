@@ -24,9 +24,9 @@ func (v *visit) releasedYear(a api.Association, at yearAddress, company string) 
 	zone := zoneOf(a)
 	y := &Year{
 		Association: a, Year: year, Zone: zone, Currency: st.Currency, Today: calendar.DateOf(st.PublishedAt, zone),
-		Release: st.Release, Published: st.PublishedAt, Closed: st.Closed, Cause: st.Cause, Reason: st.Reason,
+		Release: st.Release, Policy: st.Policy, Published: st.PublishedAt, Closed: st.Closed, Cause: st.Cause, Reason: st.Reason,
 		AsOf: st.AsOf, Sequence: st.AsOfSequence, LogHash: st.LogHash, LeftOut: st.LeftOut,
-		Total: st.Total, Attested: st.AttestedByParties, Rest: st.OtherPairs, ShowPairs: len(st.Pairs) > 0,
+		Total: st.Total, Attested: st.AttestedByParties, Rest: st.OtherPairs,
 		Missing: st.Coverage.UnconvertedDeals, Unread: st.Coverage.QuarantinedEvents,
 	}
 	if st.Members != nil {

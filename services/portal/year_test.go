@@ -3,6 +3,7 @@ package portal
 import (
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,30 +105,73 @@ func TestTop_SumsUpTheRestExactly(t *testing.T) {
 	})
 }
 
-func TestLargest_ShowsTheLargestAndSumsUpTheRestExactly(t *testing.T) {
+func TestLargest_SumsUpTheRestExactlyOrHidesItWhereSomethingInItIsHidden(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		y := &Year{Pairs: drawPairs(t)}
 		y.sort()
 		first, rest := largest(y.Pairs, 3, func(p Pair) api.Cell { return p.Cell })
-		sum, want := "0", "0"
-		for _, p := range first {
-			if !p.Cell.Hidden {
-				sum = add(sum, p.Cell.Amount)
-			}
+		others := y.Pairs[len(first):]
+		if len(first) > 3 || (rest == nil) != (len(others) == 0) {
+			t.Fatalf("%d rows of %d and the rest %v", len(first), len(y.Pairs), rest)
 		}
-		if rest != nil {
-			sum = add(sum, rest.Amount)
+		if rest == nil {
+			return
 		}
-		for _, p := range y.Pairs {
-			if !p.Cell.Hidden {
-				want = add(want, p.Cell.Amount)
-			}
+		want, deals := "0", int64(0)
+		for _, p := range others {
+			want, deals = add(want, p.Cell.Amount), deals+p.Cell.Deals
 		}
-		if compare(sum, want) != 0 || len(first) > 3 {
-			t.Fatalf("%s of %s in %d rows", sum, want, len(first))
+		hidden := slices.ContainsFunc(others, func(p Pair) bool { return p.Cell.Hidden })
+		if rest.Hidden != hidden || !hidden && (compare(rest.Amount, want) != 0 || rest.Deals != deals) {
+			t.Fatalf("the rest is %+v; it should be %s in %d deals, hidden: %v", *rest, want, deals, hidden)
 		}
 	})
+}
+
+func TestYear_SaysTrulyWhyNoPairIsShown(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		year Year
+		show bool
+		why  string
+	}{
+		{Year{Live: true}, true, ""},
+		{Year{Policy: policyOpen}, true, ""}, // no pair won anything
+		{Year{Policy: "guarded", Pairs: make([]Pair, 1)}, true, ""},
+		{Year{Policy: "guarded"}, false, "pairs.notshown"},
+		{Year{Policy: "guarded", LeftOut: []string{"months", "pairs"}}, false, ""},
+		{Year{Policy: policyStrict}, false, "pairs.strict"},
+	} {
+		if c.year.ShowPairs() != c.show || !c.show && c.year.WhyNoPairs() != c.why {
+			t.Errorf("%+v: %v, %q", c.year, c.year.ShowPairs(), c.year.WhyNoPairs())
+		}
+	}
+}
+
+func TestYear_ClaimsOnlyWhatIsKnownOfItsCoverage(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		year  Year
+		known bool
+	}{
+		{Year{Missing: new(int64(0))}, true},
+		{Year{Missing: new(int64(0)), Unread: 1}, false},
+		{Year{Missing: new(int64(1))}, false},
+		{Year{}, false}, // hidden
+	} {
+		if c.year.ReadAndConverted() != c.known {
+			t.Errorf("%+v: not %v", c.year, c.known)
+		}
+	}
+	for policy, want := range map[string]bool{policyOpen: false, "guarded": true, policyStrict: true} {
+		if y := (&Year{Policy: policy}); y.Withholds() != want {
+			t.Errorf("%s: not %v", policy, want)
+		}
+	}
+	if (&Year{Live: true}).Withholds() {
+		t.Error("live figures wait for nothing")
+	}
 }
 
 func TestYear_PutsTheMonthsOnTheSecondSheetWhereLittleElseIs(t *testing.T) {
