@@ -85,7 +85,7 @@ func TestOrdered_KeepsTheOrderOfTheLogWhateverFails(t *testing.T) {
 
 func TestLanes_AreNotHeldByEndpointsThatNeverAnswer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(cfg *webhooks.Config) { patient(cfg); cfg.Deadline = 20 * time.Second })
+	w := newWorld(t, func(cfg *webhooks.Config) { patient(cfg); cfg.Deadline = 10 * patience })
 	company, key := w.companyAdmin()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	dead := newReceiver(t, func(_ http.ResponseWriter, r *http.Request, _ []byte) {

@@ -102,7 +102,7 @@ func TestHostile_ReceiversGetTheRightOutcomeAndKeepTheirAnswers(t *testing.T) {
 		"no such name":      {url: "http://receiver.invalid/", outcome: "name_not_found"},
 	}
 	w := newWorld(t, func(cfg *webhooks.Config) {
-		cfg.Deadline = time.Second
+		cfg.Deadline = 5 * time.Second
 		cfg.Schedule = []time.Duration{} // one attempt each
 	})
 	t.Cleanup(stop) // before the servers close

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(embeddedtest.Main(m))
 }
 
-const patience = 60 * time.Second // a test that waits longer has failed
+const patience = 2 * time.Minute // a test that waits longer has failed
 
 type object = map[string]any
 
@@ -70,7 +70,8 @@ func newWorld(t *testing.T, change func(*webhooks.Config)) *world {
 	return w
 }
 
-// newWorldAt starts nothing.
+// newWorldAt starts nothing. Its waits are so long that no busy machine turns a slow answer into a second attempt, or a
+// slow disk into a lease that is lost.
 func newWorldAt(t *testing.T, js jetstream.JetStream, house *warehouse.Warehouse, change func(*webhooks.Config)) *world {
 	t.Helper()
 	w := &world{t: t, js: js, house: house, callers: map[string]roster.Principal{}}
@@ -85,8 +86,8 @@ func newWorldAt(t *testing.T, js jetstream.JetStream, house *warehouse.Warehouse
 	moment := 20 * time.Millisecond
 	w.cfg = webhooks.Config{
 		NATS: w.js.Conn(), Warehouse: w.house, Key: key, Guard: webhook.Guard{Allow: loopback, AllowHTTP: true},
-		Schedule: []time.Duration{moment, moment, moment}, Deadline: 2 * time.Second,
-		ProbeFirst: moment, ProbeMost: 4 * moment, AckWait: 5 * time.Second, Lease: time.Second,
+		Schedule: []time.Duration{moment, moment, moment}, Deadline: 10 * time.Second,
+		ProbeFirst: moment, ProbeMost: 4 * moment, AckWait: 30 * time.Second, Lease: 5 * time.Second,
 	}
 	if testing.Verbose() {
 		w.cfg.Log = zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel))
