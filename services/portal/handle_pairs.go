@@ -48,9 +48,7 @@ func (v *visit) pairsPage(b *body) error {
 		p.All = b.Address + "/pairs"
 	}
 	shown := newTop(pairs, mostInChord)
-	if b.Live {
-		shown.others = *b.Members.TakingPart - len(shown.members)
-	}
+	shown.all = b.Rest == nil
 	switch p.View {
 	case "matrix":
 		p.Matrix = v.matrix(shown, b)
@@ -106,10 +104,12 @@ func (p *pairsView) page(pairs []Pair, b *body, query url.Values) error {
 }
 
 // top are the members with the largest pairs. What they won together stands in cells; the index behind the last of them
-// stands for all others.
+// stands for the others in these pairs.
 type top struct {
 	members []api.Named
 	others  int
+	pairs   int                 // how many it is made of
+	all     bool                // there are no other pairs
 	cells   map[[2]int]api.Cell // by rising index
 }
 
@@ -131,6 +131,7 @@ func newTop(pairs []Pair, most int) top {
 		if p.Cell.Hidden {
 			continue
 		}
+		t.pairs++
 		at := [2]int{place(p.A), place(p.B)}
 		if at[0] > at[1] {
 			at[0], at[1] = at[1], at[0]
@@ -163,8 +164,11 @@ func (t top) names(v *visit) []string {
 		}
 		names = append(names, name)
 	}
-	if t.others > 0 {
+	switch {
+	case t.others > 0 && t.all:
 		names = append(names, v.speech.count("pairs.others", int64(t.others)))
+	case t.others > 0:
+		names = append(names, v.speech.count("pairs.others.of", int64(t.others), "pairs", v.speech.number(int64(t.pairs))))
 	}
 	return names
 }
@@ -195,7 +199,7 @@ func (v *visit) chord(t top, b *body) *chord {
 	if len(t.cells) == 0 {
 		return nil
 	}
-	c := &chord{Description: v.speech.text("pairs.description", "year", b.Name(), "association", b.Association.Name)}
+	c := &chord{Description: v.speech.count("pairs.description", int64(t.pairs), "year", b.Name(), "association", b.Association.Name)}
 	names := t.names(v)
 	partners := make([]int64, t.size())
 	for at, cell := range t.cells {

@@ -31,6 +31,7 @@ type backend struct {
 	mu       sync.Mutex
 	sessions map[string]bool // secrets that open something
 	volume   string          // the answer to every question for the volume; empty for 404
+	pairs    string          // the one by pair, if it is another
 	asked    []string
 	proof    api.Proof // of the last sign-in
 }
@@ -66,6 +67,8 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"id":"`+theAssociation+`","name":"Harbour","time_zone":"Europe/Berlin","year_starts_in":1,"reporting_currency":"EUR","disclosure":"open"}`)
 	case path == "/statements":
 		_, _ = io.WriteString(w, `{"items":[]}`)
+	case path == "/volume" && r.URL.Query().Get("by") == "pair" && b.pairs != "":
+		_, _ = io.WriteString(w, b.pairs)
 	case path == "/volume" && b.volume != "":
 		_, _ = io.WriteString(w, b.volume)
 	default:
@@ -219,6 +222,36 @@ func TestPages_SayThatNothingWasPublishedYet(t *testing.T) {
 	s.signIn()
 	if response, text := s.do(http.MethodGet, yearPath, nil); response.StatusCode != http.StatusOK || !strings.Contains(text, "Nothing has been published for 2025 yet.") {
 		t.Errorf("%d %s", response.StatusCode, text)
+	}
+}
+
+// disjointPairs is a live year of so many pairs, no two with a member in common. The API left out the rest, a JSON member.
+func disjointPairs(pairs int, rest string) string {
+	items := make([]string, pairs)
+	for i := range items {
+		member := func(n int) string { return fmt.Sprintf(`{"id":"0198c2f4-0000-7000-8000-%012x","name":"M%d"}`, n+1, n) }
+		items[i] = fmt.Sprintf(`{"companies":[%s,%s],"amount":"%d.00","deals":1}`, member(2*i), member(2*i+1), 1000-i)
+	}
+	return `{"currency":"EUR","as_of_sequence":7,"total":{"amount":"9.00","deals":9},"previous_year":{"amount":"0.00"},"items":[` +
+		strings.Join(items, ",") + `]` + rest + `}`
+}
+
+func TestPairs_CountAsOthersOnlyThoseInThePairsThatAreDrawn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.signIn()
+	for _, c := range []struct{ answer, others, drawn string }{
+		{disjointPairs(10, ""), "4 other members", "It is drawn from 10 pairs"},
+		{disjointPairs(200, `,"companies":5000,"rest":{"items":4800,"amount":"7.00","deals":4800}`), "384 others in these 200 pairs", "It is drawn from 200 pairs"},
+	} {
+		s.backend.pairs = c.answer
+		_, circle := s.do(http.MethodGet, yearPath+"/pairs", nil)
+		if !strings.Contains(circle, `"name":"`+c.others+`"`) || !strings.Contains(circle, `aria-label="Circle of members of Harbour`) || !strings.Contains(circle, c.drawn) {
+			t.Errorf("the circle does not say %q and %q: %s", c.others, c.drawn, circle)
+		}
+		if _, matrix := s.do(http.MethodGet, yearPath+"/pairs?view=matrix", nil); !strings.Contains(matrix, `<th scope="row">`+c.others+`</th>`) {
+			t.Errorf("the matrix does not say %q: %s", c.others, matrix)
+		}
 	}
 }
 

@@ -118,7 +118,7 @@ func (v *visit) liveYear(b *begun, at yearAddress, company string) (*Year, error
 		y.Rest, y.RestPairs = &rest, pairs.Rest.Items
 	}
 	y.sort()
-	if at.view == viewYear || at.view == viewPairs {
+	if at.view == viewYear {
 		y.Members = &Members{TakingPart: &pairs.Companies}
 	}
 	return y, nil

@@ -26,7 +26,7 @@ func (v *visit) releasedYear(a api.Association, at yearAddress, company string) 
 		Association: a, Year: year, Zone: zone, Currency: st.Currency, Today: calendar.DateOf(st.PublishedAt, zone),
 		Release: st.Release, Policy: st.Policy, Published: st.PublishedAt, Closed: st.Closed, Cause: st.Cause, Reason: st.Reason,
 		AsOf: st.AsOf, Sequence: st.AsOfSequence, LogHash: st.LogHash, LeftOut: st.LeftOut,
-		Total: st.Total, Attested: st.AttestedByParties, Rest: st.OtherPairs,
+		Total: st.Total, Attested: st.AttestedByParties,
 		Missing: st.Coverage.UnconvertedDeals, Unread: st.Coverage.QuarantinedEvents,
 	}
 	if st.Members != nil {
@@ -56,6 +56,9 @@ func (v *visit) releasedYear(a api.Association, at yearAddress, company string) 
 		if len(p.Companies) == 2 {
 			y.Pairs = append(y.Pairs, Pair{A: p.Companies[0], B: p.Companies[1], Cell: p.Cell})
 		}
+	}
+	if other := st.OtherPairs; other != nil && (other.Hidden || other.Deals > 0) {
+		y.Rest = other
 	}
 	if rest := st.RestOfPairs; rest != nil && rest.Items > 0 {
 		y.Rest, y.RestPairs = &api.Cell{Amount: rest.Amount, Deals: rest.Deals}, rest.Items
