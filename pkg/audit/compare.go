@@ -67,6 +67,7 @@ type Comparison struct {
 	Figures         int64
 	Differences     []Difference // the first 100
 	DifferenceCount int64        // all
+	Missing         *Beginning   // the first event that the reports lack altogether; nil when they do not say that they lack one
 }
 
 // Compare asks a running system for every association's years, cut in every way, as of the ledger's last event, and
@@ -202,7 +203,8 @@ type (
 		Total         volumeSums   `json:"total"`
 		PreviousYear  volumeSums   `json:"previous_year"`
 		Items         []volumeItem `json:"items"`
-		Events        uint64       `json:"events"` // of all together, summed anew
+		Events        uint64       `json:"events"`        // of all together, summed anew
+		FirstMissing  uint64       `json:"first_missing"` // of them; 0 when none is
 	}
 	volumeSums struct {
 		Amount            string `json:"amount"`
@@ -305,27 +307,44 @@ func (c *comparison) compareEnd(ctx context.Context) error {
 	}
 	last := c.ledger.LastSequence
 	if held.AsOfSequence > last {
-		log, err := c.client.Log(ctx, held.AsOfSequence)
+		entry, err := c.entryAt(ctx, held.AsOfSequence)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = log.Close() }()
-		err = eachEntry(log, func(entry *dealregv1.LogEntry) error {
-			last = entry.GetSequence()
-			return errEnough
-		})
-		if err != nil {
-			return err
-		}
+		last = max(last, entry.GetSequence())
 	}
 	d := differ{comparison: c}
 	if last < held.AsOfSequence {
 		d.differs("last event", "", strconv.FormatUint(last, 10), strconv.FormatUint(held.AsOfSequence, 10))
 	}
-	if held.Events != held.AsOfSequence {
-		d.differs("stored events", "", strconv.FormatUint(held.AsOfSequence, 10), strconv.FormatUint(held.Events, 10))
+	if held.Events == held.AsOfSequence {
+		return nil
 	}
+	missing := d.differs("stored events", "", strconv.FormatUint(held.AsOfSequence, 10), strconv.FormatUint(held.Events, 10))
+	if held.FirstMissing == 0 {
+		return nil
+	}
+	entry, err := c.entryAt(ctx, held.FirstMissing)
+	if err != nil {
+		return err
+	}
+	id, _ := dealOf(entry.GetSubject())
+	c.Missing = &Beginning{Sequence: held.FirstMissing, DealID: id, Difference: missing}
 	return nil
+}
+
+// entryAt is the first message of the log from the sequence on; nil when there is none.
+func (c *comparison) entryAt(ctx context.Context, sequence uint64) (first *dealregv1.LogEntry, err error) {
+	log, err := c.client.Log(ctx, sequence)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	err = eachEntry(log, func(entry *dealregv1.LogEntry) error {
+		first = entry
+		return errEnough
+	})
+	return first, err
 }
 
 // differ compares the figures of one answer.
@@ -408,15 +427,16 @@ func (d *differ) text(what, key, want, found string) {
 	}
 }
 
-func (d *differ) differs(what, key, want, found string) {
+func (d *differ) differs(what, key, want, found string) Difference {
+	difference := Difference{Year: d.year, By: d.by, Rows: d.rows, What: what, Key: key, Expected: want, Found: found}
+	if !d.id.isAll() {
+		difference.Association = d.id.String()
+	}
 	d.DifferenceCount++
 	if len(d.Differences) < maxDifferences {
-		difference := Difference{Year: d.year, By: d.by, Rows: d.rows, What: what, Key: key, Expected: want, Found: found}
-		if !d.id.isAll() {
-			difference.Association = d.id.String()
-		}
 		d.Differences = append(d.Differences, difference)
 	}
+	return difference
 }
 
 func (id ID) compare(other ID) int { return bytes.Compare(id[:], other[:]) }

@@ -27,8 +27,8 @@ func (b Beginning) String() string {
 }
 
 // Locate finds where the differences of the comparison begin: it reads the log again, some log16 of its length times, and
-// asks for the reports as of events in between. When differences cancel each other in between it may be a later beginning.
-// It gives nil when there is no difference, or none that has a sequence.
+// asks for the reports as of events in between, up to the first one that they lack. When differences cancel each other in
+// between it may be a later beginning. It gives nil when there is no difference, or none that has a sequence.
 func Locate(
 	ctx context.Context, client *Client, open func() (io.ReadCloser, error), ledger *Ledger, found Comparison,
 ) (*Beginning, error) {
@@ -37,9 +37,12 @@ func Locate(
 		l.addReport(d)
 	}
 	if len(l.reports) == 0 {
-		return nil, nil //nolint:nilnil // most logs are equal
+		return found.Missing, nil
 	}
 	l.first = Beginning{Sequence: l.high, DealID: ledger.lastDeal, Difference: found.Differences[0]}
+	if found.Missing != nil {
+		l.high, l.first = found.Missing.Sequence, *found.Missing
+	}
 	for l.high-l.low > 1 {
 		l.prefix = ledger.empty()
 		if err := readThrough(open, l.entry); err != nil {

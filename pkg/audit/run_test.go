@@ -2,12 +2,14 @@ package audit_test
 
 import (
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -26,7 +28,8 @@ type system struct {
 	totals  map[string]map[string]any // by association and year
 	items   map[string][]map[string]any
 	last    int          // the sequence of the last event that the reports hold
-	lost    int          // how many of the events before that they lack
+	wrong   int          // the first sequence as of which they give what is written here; that of the last event if 0
+	lost    []int        // the sequences of the events before that which they lack, in order
 	lagging atomic.Int32 // how many volumes are still answered with 503
 	asked   atomic.Int32 // volumes
 }
@@ -88,9 +91,16 @@ func (s *system) serve() (url string) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/log", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/vnd.dealreg.log")
-		if r.URL.Query().Get("from") == "1" { // nothing came behind what is here
-			_, _ = w.Write(s.log)
+		from, err := strconv.Atoi(r.URL.Query().Get("from"))
+		if err != nil {
+			s.t.Error(err)
 		}
+		log := s.log
+		for range from - 1 {
+			size, n := binary.Uvarint(log)
+			log = log[min(n+int(size), len(log)):] // #nosec G115 -- of a message made here
+		}
+		_, _ = w.Write(log)
 	})
 	mux.HandleFunc("GET /v1/associations", func(w http.ResponseWriter, r *http.Request) {
 		page := map[string]any{"items": []map[string]any{{"id": s.list[0].String()}}, "next_cursor": "1"}
@@ -141,15 +151,19 @@ func (s *system) volume(w http.ResponseWriter, r *http.Request) {
 	}
 	sequence := s.last
 	_, _ = fmt.Sscan(query.Get("as_of_sequence"), &sequence)
-	if sequence < s.last {
+	if sequence < cmp.Or(s.wrong, s.last) {
 		s.before(w, association, year, audit.By(query.Get("by")), sequence)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{
+	answer := map[string]any{
 		"association_id": name, "year": year,
 		"currency": map[audit.ID]string{associationX: "EUR", associationY: "JPY", {}: "EUR"}[association], "as_of_sequence": sequence,
-		"events": sequence - s.lost, "total": totals(year), "previous_year": totals(year - 1), "items": s.items[at(association, year)+query.Get("by")],
-	})
+		"events": sequence - len(s.lost), "total": totals(year), "previous_year": totals(year - 1), "items": s.items[at(association, year)+query.Get("by")],
+	}
+	if len(s.lost) > 0 {
+		answer["first_missing"] = s.lost[0]
+	}
+	_ = json.NewEncoder(w).Encode(answer)
 }
 
 // before answers as of an event before the last one: with what the log says.
@@ -393,14 +407,27 @@ func TestRun_SeesThatTheLogLostItsEnd(t *testing.T) {
 	}
 }
 
-func TestRun_SeesThatTheReportsLackAnEventThatChangesNoFigure(t *testing.T) {
+func TestRun_NamesTheFirstEventThatTheReportsLack(t *testing.T) {
 	t.Parallel()
+	lost := []int{8, 10} // the registration of deal 5 and its end, which change no figure
+	begins := "begins at event 8, deal " + deal(5).String() + ": stored events: the log says 15, the report 13\n"
 	s := newSystem(t)
-	s.lost = 1
+	s.lost = lost
 	code, out, err := run(t, s, nil)
-	want := "different: 0 findings in the log, 1 figures in the reports\nstored events: the log says 15, the report 14\n"
+	want := "different: 0 findings in the log, 1 figures in the reports\n" + begins + "stored events: the log says 15, the report 13\n"
 	if err != nil || code != audit.Different || !strings.HasSuffix(out, want) {
-		t.Errorf("%d, %v\n%s", code, err, out)
+		t.Errorf("%d, %v\n%s\nwant it to end with\n%s", code, err, out, want)
+	}
+
+	// A figure differs as well, from an event on that comes behind, or before.
+	for wrong, begins := range map[int]string{9: begins, 5: "begins at event 5, deal " + deal(3).String() + ": association "} {
+		s := newSystem(t)
+		s.lost, s.wrong = lost, wrong
+		s.items[at(associationX, 2026)+"pair"][1]["amount"] = "308.09"
+		code, out, err := run(t, s, nil)
+		if want := "2 figures in the reports\n" + begins; err != nil || code != audit.Different || !strings.Contains(out, want) {
+			t.Errorf("%d, %v\n%s\nwant %s", code, err, out, want)
+		}
 	}
 }
 

@@ -18,6 +18,9 @@ var checkpointSQL string
 //go:embed queries/prefix.sql
 var prefixSQL string
 
+//go:embed queries/missing.sql
+var missingSQL string
+
 // Checkpoint is how far the warehouse holds the log. The zero Checkpoint holds nothing.
 type Checkpoint struct {
 	Sequence    uint64
@@ -94,6 +97,15 @@ func (w *Warehouse) Latest(ctx context.Context) (Prefix, error) {
 func (w *Warehouse) Recount(ctx context.Context, upTo uint64) (Prefix, error) {
 	p, _, err := w.count(ctx, 0, upTo)
 	return p, err
+}
+
+// FirstMissing is the lowest sequence, up to and including the given one, that is not stored; 0 when all are. It reads
+// every sequence.
+func (w *Warehouse) FirstMissing(ctx context.Context, upTo uint64) (sequence uint64, err error) {
+	if err := w.conn.QueryRow(ctx, missingSQL, clickhouse.Named("up_to", upTo)).Scan(&sequence); err != nil {
+		return 0, fmt.Errorf("find the first sequence that is missing: %w", err)
+	}
+	return sequence, nil
 }
 
 // count describes the stored events behind a sequence, up to and including another, and sums the versions of their rows.

@@ -293,6 +293,40 @@ func TestPrefix_ShowsAHole(t *testing.T) {
 	}
 }
 
+func TestFirstMissing_IsTheLowestSequenceThatIsNotStored(t *testing.T) {
+	t.Parallel()
+	w := warehousetest.New(t)
+	payload := marshal(t, event(id(31), 1, dealregv1.Status_STATUS_PENDING))
+	missing := func(upTo uint64) uint64 {
+		t.Helper()
+		sequence, err := w.FirstMissing(t.Context(), upTo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sequence
+	}
+	if none, first := missing(0), missing(3); none != 0 || first != 1 {
+		t.Errorf("of nothing %d is missing, and of three %d", none, first)
+	}
+	for _, sequence := range []uint64{2, 3, 3, 5, 7} { // one of them twice
+		insert(t, w, sequence, payload)
+	}
+	if first := missing(7); first != 1 {
+		t.Errorf("%d instead of the first one", first)
+	}
+	insert(t, w, 1, payload)
+	for upTo, want := range []uint64{0, 0, 0, 0, 4, 4, 4, 4, 4} {
+		if got := missing(uint64(upTo)); got != want { // #nosec G115 -- up to 8
+			t.Errorf("up to %d: %d is missing; want %d", upTo, got, want)
+		}
+	}
+	insert(t, w, 4, payload)
+	insert(t, w, 6, payload)
+	if within, behind := missing(7), missing(9); within != 0 || behind != 8 {
+		t.Errorf("up to the last %d is missing, and behind it %d", within, behind)
+	}
+}
+
 func TestCheckpoint_IsTheHighestSequenceWithItsHash(t *testing.T) {
 	t.Parallel()
 	w := warehousetest.New(t)

@@ -60,7 +60,8 @@ type TogetherReport struct {
 	Year     int            `json:"year" doc:"The calendar year of won_on"`
 	Currency money.Currency `json:"currency" enum:"EUR"`
 	Figures
-	Events *uint64 `json:"events,omitempty" doc:"With rows: how many events of the log up to there are stored, each counted anew. The last sequence, unless some were lost"`
+	Events       *uint64 `json:"events,omitempty" doc:"With rows: how many events of the log up to there are stored, each counted anew. The last sequence, unless some were lost"`
+	FirstMissing uint64  `json:"first_missing,omitempty" doc:"With rows: the sequence of the first event that was lost; absent when none was"`
 }
 
 // Figures are what a year adds up to.
@@ -231,6 +232,11 @@ func (s *Service) volume(ctx context.Context, in *togetherInput) (*struct{ Body 
 			return nil, unanswered(err)
 		}
 		report.Events = &stored.Sequences
+		if stored.Sequences < prefix.Last {
+			if report.FirstMissing, err = s.cfg.Warehouse.FirstMissing(ctx, prefix.Last); err != nil {
+				return nil, unanswered(err)
+			}
+		}
 	}
 	return &struct{ Body TogetherReport }{report}, nil
 }
