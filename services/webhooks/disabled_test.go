@@ -30,6 +30,25 @@ func (w *world) recover(key, id string) {
 	}
 }
 
+func TestDisabled_TheTimeStaysHoweverItIsEnabled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	_, key := w.companyAdmin()
+	rc := newReceiver(t, nil)
+	id, _ := w.endpoint(key, rc.URL, nil)
+	path := endpoints + "/" + id
+	patch := func(enabled bool) object {
+		_, _, header := w.do(key, "GET", path, nil)
+		return w.must(200, key, "PATCH", path, object{"enabled": enabled}, "If-Match", header.Get("ETag"))
+	}
+	at := patch(false)["disabled_at"]
+	for i, e := range []object{patch(true), w.must(200, key, "GET", path, nil), w.must(200, key, "POST", path+"/enable", nil)} {
+		if at == nil || e["disabled_at"] != at || e["enabled"] != true {
+			t.Errorf("answer %d, disabled at %v: %v", i, at, e)
+		}
+	}
+}
+
 func TestDisabled_EveryEventArrivesAfterTheAdviceWasFollowed(t *testing.T) {
 	t.Parallel()
 	for name, disable := range map[string]struct {

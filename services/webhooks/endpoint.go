@@ -53,7 +53,7 @@ type endpoint struct {
 	CreatedBy   deal.ID           `json:"created_by"` // the key
 
 	Enabled       bool       `json:"enabled"`
-	DisabledAt    *time.Time `json:"disabled_at,omitempty"`
+	DisabledAt    *time.Time `json:"disabled_at,omitempty"` // the last time
 	DisabledWords string     `json:"disabled_reason,omitempty"`
 	Untold        bool       `json:"untold,omitempty"` // it is yet to be recorded that it was disabled
 }

@@ -34,7 +34,7 @@ type Endpoint struct {
 	Signing        signing    `json:"signing" enum:"shared,pair" doc:"shared: HMAC-SHA256 with the secret. pair: ed25519, checked with the public key"`
 	PublicKey      string     `json:"public_key,omitempty" doc:"whpk_...: checks the signatures of signing pair"`
 	Enabled        bool       `json:"enabled"`
-	DisabledAt     *time.Time `json:"disabled_at,omitempty"`
+	DisabledAt     *time.Time `json:"disabled_at,omitempty" doc:"When it was disabled last; it stays when the endpoint is enabled again"`
 	DisabledReason string     `json:"disabled_reason,omitempty"`
 	FailingSince   *time.Time `json:"failing_since,omitempty" doc:"Nothing has arrived since"`
 	Behind         uint64     `json:"behind" doc:"Places of the log between what was delivered and the last event that waits; 0 when it keeps up"`
@@ -105,7 +105,7 @@ func (s *Service) endpointRoutes(api huma.API) {
 	}, s.getEndpoint)
 	huma.Register(api, huma.Operation{
 		OperationID: "patch-webhook-endpoint", Method: http.MethodPatch, Path: endpointsPath + "/{id}", Tags: tags,
-		Summary: "Change an endpoint",
+		Summary: "Change an endpoint", Description: "With enabled true it does what enable-webhook-endpoint does.",
 	}, s.patchEndpoint)
 	huma.Register(api, huma.Operation{
 		OperationID: "delete-webhook-endpoint", Method: http.MethodDelete, Path: endpointsPath + "/{id}", Tags: tags,
@@ -352,8 +352,9 @@ func (p endpointPatch) apply(e endpoint, now time.Time) endpoint {
 	return e
 }
 
+// enable leaves the time at which it was disabled: what came since is replayed from there.
 func (e endpoint) enable() endpoint {
-	e.Enabled, e.DisabledAt, e.DisabledWords, e.Untold = true, nil, "", false
+	e.Enabled, e.DisabledWords, e.Untold = true, "", false
 	return e
 }
 

@@ -30,7 +30,7 @@ func (s *Service) actionRoutes(api huma.API) {
 		OperationID: "enable-webhook-endpoint", Method: http.MethodPost, Path: endpointsPath + "/{id}/enable", Tags: tags,
 		Summary: "Enable an endpoint again, or try one that fails at once", DefaultStatus: http.StatusOK,
 		Description: "What waited when it was disabled is sent then. What came since is not sent by itself, and a retry that fell due meanwhile has " +
-			"failed: replay since disabled_at, which the answer names once more, and failed_since it.",
+			"failed: replay since disabled_at, and failed_since it.",
 	}, s.enableEndpoint)
 }
 
@@ -96,15 +96,12 @@ func (s *Service) enableEndpoint(ctx context.Context, in *EndpointPath) (*httpap
 			return nil, away(err)
 		}
 	}
-	disabledAt := e.DisabledAt
 	e = e.enable()
 	if revision, err = s.endpoints.put(ctx, in.ID.String(), e, revision); err != nil {
 		return nil, away(err)
 	}
 	s.startAfresh(in.ID)
-	shown := s.show(e)
-	shown.DisabledAt = disabledAt
-	return httpapi.WithTag(revision, shown), nil
+	return httpapi.WithTag(revision, s.show(e)), nil
 }
 
 // startAfresh forgets that the endpoint failed, so that it is tried at once and has its full time again.
