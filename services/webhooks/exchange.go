@@ -66,7 +66,7 @@ func (s *Service) post(ctx context.Context, e endpoint, l *letter, at time.Time)
 // conclude notes what came of an attempt, which was the number-th with its event: for the gate, for the record, and for
 // the endpoint, which is disabled when it is gone or has failed for too long.
 func (s *Service) conclude(g *gate, e endpoint, l *letter, number int, r exchanged, v Verdict) {
-	g.note(r.Result, r.at)
+	g.note(r.Result, r.at.Add(r.took)) // its waits begin with the answer
 	s.metrics.attempts.WithLabelValues(string(r.Outcome)).Inc()
 	attempt, key := attemptOf(e, l, number, r, v), e.ID.String()
 	if v != Failed || s.recorder.keep(s.working, attempt) != nil { // what failed is found again by its record

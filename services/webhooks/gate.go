@@ -132,7 +132,7 @@ func (g *gate) turn(perSecond float64, now time.Time) time.Duration {
 	return g.limiter.ReserveN(now, 1).DelayFrom(now)
 }
 
-// note takes the result of an attempt over.
+// note takes the result of an attempt over that ended at the time.
 func (g *gate) note(r webhook.Result, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -206,6 +206,35 @@ func TestRetryAfter_IsWaitedFor(t *testing.T) {
 	rc.once(t, slices.Concat(events, more)...)
 }
 
+// TestRetryAfter_BeginsWithTheAnswer answers half an hour after it was asked, and looks at the events that come then.
+func TestRetryAfter_BeginsWithTheAnswer(t *testing.T) {
+	t.Parallel()
+	var forward func(time.Duration)
+	w := newWorld(t, func(cfg *webhooks.Config) { forward = movable(cfg) })
+	company, key := w.companyAdmin()
+	var answered atomic.Bool
+	rc := newReceiver(t, func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
+		if !answered.Swap(true) {
+			forward(30 * time.Minute)
+			rw.Header().Set("Retry-After", "1200")
+			rw.WriteHeader(http.StatusTooManyRequests)
+		}
+	})
+	id, _ := w.endpoint(key, rc.URL, nil)
+	w.happen(1, company)
+	w.attempts(key, id, "outcome=rate_limited", func(a []object) bool { return len(a) == 1 })
+	events := w.happen(5, company)
+	w.until("in the gap", func() bool {
+		c := w.cursor(id)
+		return len(rc.all()) > 0 || c.At < c.Through
+	})
+	if n := len(rc.all()); n > 0 {
+		t.Fatalf("%d events came while the receiver had asked to be left alone", n)
+	}
+	forward(20 * time.Minute)
+	rc.await(t, events...)
+}
+
 func TestDisabled_AfterDaysWithoutASuccess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(cfg *webhooks.Config) { patient(cfg); cfg.DisableAfter = time.Second })
