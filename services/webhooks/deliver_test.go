@@ -3,12 +3,15 @@ package webhooks_test
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/services/webhooks"
 )
 
 func TestDeliver_SendsEveryEventOnceSignedToThoseWhoMayHearOfIt(t *testing.T) {
@@ -83,6 +86,56 @@ func TestDeliver_TriesAgainOnScheduleAndGivesUpAtItsEnd(t *testing.T) {
 	}
 	if len(tries) > 0 {
 		t.Errorf("tried %d times more", len(tries))
+	}
+}
+
+// TestDeliver_SignsEachAttemptAnew fails the first attempt of an endpoint that the queue serves, and of one that a cursor
+// does.
+func TestDeliver_SignsEachAttemptAnew(t *testing.T) {
+	t.Parallel()
+	apart := 2 * time.Second // with its jitter, more than the second that a timestamp counts
+	w := newWorld(t, func(cfg *webhooks.Config) {
+		cfg.Schedule, cfg.ProbeFirst, cfg.ProbeMost = []time.Duration{apart}, apart, apart
+	})
+	company, key := w.companyAdmin()
+	type attempt struct {
+		header http.Header
+		body   []byte
+	}
+	secrets, attempts := map[string]string{}, map[string]chan attempt{}
+	for name, ordered := range map[string]bool{"queue": false, "cursor": true} {
+		made := make(chan attempt, 10)
+		var n atomic.Int32
+		rc := newReceiver(t, func(rw http.ResponseWriter, r *http.Request, body []byte) {
+			made <- attempt{r.Header.Clone(), body}
+			if n.Add(1) == 1 {
+				rw.WriteHeader(http.StatusInternalServerError)
+			}
+		})
+		_, secrets[name] = w.endpoint(key, rc.URL, object{"ordered": ordered})
+		attempts[name] = made
+	}
+	event := w.happen(1, company)[0]
+	for name, made := range attempts {
+		check, err := standardwebhooks.NewWebhook(secrets[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var signedAt [2]int
+		for i := range signedAt {
+			select {
+			case a := <-made:
+				if err := check.Verify(a.body, a.header); err != nil || a.header.Get("webhook-id") != event {
+					t.Errorf("%s: attempt %d of %q: %v", name, i+1, a.header.Get("webhook-id"), err)
+				}
+				signedAt[i], _ = strconv.Atoi(a.header.Get("webhook-timestamp"))
+			case <-time.After(patience):
+				t.Fatalf("%s: no attempt %d", name, i+1)
+			}
+		}
+		if signedAt[1] <= signedAt[0] {
+			t.Errorf("%s: the attempts say %v", name, signedAt)
+		}
 	}
 }
 
