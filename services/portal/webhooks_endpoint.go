@@ -25,7 +25,9 @@ type endpointView struct {
 	Test     *api.TestResult // of the button that was just pressed
 	Failure  *api.Attempt    // the last one
 	LogAway  bool            // the log cannot be read now
-	Replay   *api.Replay     // that was started from here
+	Missed   *time.Time      // it was enabled just now: when it was disabled
+	Replay   *api.Replay     // that was started from here, or several as one
+	Look     string          // where it is looked at again
 	Attempts []api.Attempt
 	Filter   url.Values
 	Outcomes []string
@@ -42,6 +44,9 @@ type endpointView struct {
 func (e endpointView) Again(event string) act {
 	return actOf("webhooks.again", "again", "event", event)
 }
+
+// SendMissed is the button that sends what happened, and what failed, since the endpoint was disabled.
+func (e endpointView) SendMissed() act { return actOf("webhooks.missed", "missed") }
 
 // outcomes are what the log may be searched for: the verdicts, then the ways to fail.
 var outcomes = []string{
@@ -66,10 +71,15 @@ func (s *Service) endpoint(v *visit) error {
 		return err
 	}
 	view.Change = v.endpointForm("endpoint.change", "change", types, e, false)
-	view.Range = v.form("webhooks.replay", "replay", field{Name: "since", Kind: "datetime-local", Required: true}, field{Name: "until", Kind: "datetime-local"})
-	view.Recover = v.form("webhooks.recover", "recover", field{
-		Name: "failed_since", Kind: "datetime-local", Required: true, Value: s.cfg.Now().In(v.zone()).AddDate(0, 0, -7).Format(typedTime),
-	})
+	since, failedSince := "", s.cfg.Now().In(v.zone()).AddDate(0, 0, -7).Format(typedTime)
+	if v.r.URL.Query().Has("missed") && e.Enabled && e.DisabledAt != nil {
+		view.Missed = e.DisabledAt
+		since = e.DisabledAt.In(v.zone()).Format(typedTime)
+		failedSince = since
+	}
+	view.Range = v.form("webhooks.replay", "replay",
+		field{Name: "since", Kind: "datetime-local", Required: true, Value: since}, field{Name: "until", Kind: "datetime-local"})
+	view.Recover = v.form("webhooks.recover", "recover", field{Name: "failed_since", Kind: "datetime-local", Required: true, Value: failedSince})
 	view.Change.Quiet, view.Range.Quiet, view.Recover.Quiet = true, true, true
 	if v.r.Method == http.MethodPost {
 		if answered, err := v.actOnEndpoint(view, e, tag); answered || err != nil {
@@ -81,7 +91,7 @@ func (s *Service) endpoint(v *visit) error {
 
 // actOnEndpoint does what a button says; answered tells that the answer is on its way.
 func (v *visit) actOnEndpoint(view *endpointView, e api.Endpoint, tag string) (answered bool, err error) {
-	switch v.posted("act") {
+	switch does := v.posted("act"); does {
 	case "test":
 		result, err := v.api.TestEndpoint(v.ctx, e.ID)
 		view.Test = &result
@@ -92,11 +102,15 @@ func (v *visit) actOnEndpoint(view *endpointView, e api.Endpoint, tag string) (a
 			return true, v.refused(err, view.Base)
 		}
 		return true, v.showSecret(made, "webhooks.rotated")
-	case "enable":
+	case "enable", "try":
 		if err := v.api.EnableEndpoint(v.ctx, e.ID); err != nil {
 			return true, v.refused(err, view.Base)
 		}
-		return true, v.done("webhooks.done.enabled", view.Base)
+		next := view.Base
+		if does == "enable" {
+			next += "?missed=true"
+		}
+		return true, v.done("webhooks.done.enabled", next)
 	case "disable":
 		if err := v.api.DisableEndpoint(v.ctx, e.ID, tag); err != nil {
 			return true, v.refused(err, view.Base)
@@ -116,6 +130,8 @@ func (v *visit) actOnEndpoint(view *endpointView, e api.Endpoint, tag string) (a
 			return v.again(view.Change, err)
 		}
 		return true, v.done("form.saved", view.Base)
+	case "missed":
+		return v.replay(view, nil, api.ReplayInput{Since: e.DisabledAt}, api.ReplayInput{FailedSince: e.DisabledAt})
 	case "again":
 		return v.replay(view, nil, api.ReplayInput{Event: v.posted("event")})
 	case "replay":
@@ -135,20 +151,54 @@ func (v *visit) again(f *form, err error) (answered bool, _ error) {
 	return true, err
 }
 
-// replay starts one and goes on to the page that shows how far it is.
-func (v *visit) replay(view *endpointView, f *form, in api.ReplayInput) (answered bool, err error) {
+// replay starts replays and goes on to the page that shows how far they are.
+func (v *visit) replay(view *endpointView, f *form, asked ...api.ReplayInput) (answered bool, err error) {
 	if f != nil && f.Faulty() {
 		return false, nil
 	}
-	started, err := v.api.StartReplay(v.ctx, view.ID, in)
-	switch {
-	case err == nil:
-		v.redirect(view.Base, url.Values{"replay": {started.ID.String()}})
-		return true, nil
-	case f == nil:
-		return true, v.refused(err, view.Base)
+	started := url.Values{}
+	for _, in := range asked {
+		replay, err := v.api.StartReplay(v.ctx, view.ID, in)
+		switch {
+		case err == nil:
+			started.Add("replay", replay.ID.String())
+		case f == nil:
+			return true, v.refused(err, v.r.URL.RequestURI())
+		default:
+			return v.again(f, err)
+		}
 	}
-	return v.again(f, err)
+	v.redirect(view.Base, started)
+	return true, nil
+}
+
+// mostTogether is how many replays one button starts.
+const mostTogether = 2
+
+// replays tells of replays that were started together as of one; nil when they were done long ago.
+func (v *visit) replays(ctx context.Context, endpoint deal.ID, ids []string) (*api.Replay, error) {
+	var all *api.Replay
+	for _, text := range ids[:min(len(ids), mostTogether)] {
+		id, err := deal.ParseID(text)
+		if err != nil {
+			continue
+		}
+		one, err := v.api.Replay(ctx, endpoint, id)
+		switch {
+		case api.StatusOf(err) == http.StatusNotFound:
+			continue
+		case err != nil:
+			return nil, err
+		case all == nil:
+			all = &one
+			continue
+		}
+		all.Delivered, all.Failed, all.Progress = all.Delivered+one.Delivered, all.Failed+one.Failed, min(all.Progress, one.Progress)
+		if one.State == "running" {
+			all.State = one.State
+		}
+	}
+	return all, nil
 }
 
 // typedTime is how a browser writes a time that somebody chose, without its zone.
@@ -199,16 +249,11 @@ func (v *visit) showEndpoint(view *endpointView, e api.Endpoint) error {
 		view.Failure, err = v.lastFailure(ctx, e.ID)
 		return err
 	})
-	if id, err := deal.ParseID(asked.Get("replay")); err == nil {
-		together.Go(func() error {
-			replay, err := v.api.Replay(ctx, e.ID, id)
-			if api.StatusOf(err) != http.StatusNotFound {
-				view.Replay = &replay
-				return err
-			}
-			return nil // it was done long ago
-		})
-	}
+	together.Go(func() (err error) {
+		view.Replay, err = v.replays(ctx, e.ID, asked["replay"])
+		return err
+	})
+	view.Look = view.Base + "?" + url.Values{"replay": asked["replay"]}.Encode()
 	err := together.Wait()
 	view.LogAway = api.StatusOf(err) == http.StatusServiceUnavailable
 	if err != nil && !view.LogAway {
@@ -223,8 +268,10 @@ func (v *visit) showEndpoint(view *endpointView, e api.Endpoint) error {
 	view.Endpoint = v.endpointLine(e)
 	view.head = head{Kicker: v.speech.text("webhooks.title"), Heading: shortURL(e.URL), Views: v.ownViews("webhooks")}
 	view.Acts = []act{actOf("webhooks.test", "test")}
-	if !e.Enabled || e.FailingSince != nil {
+	if !e.Enabled {
 		view.Acts = append(view.Acts, actOf("webhooks.enable", "enable"))
+	} else if e.FailingSince != nil {
+		view.Acts = append(view.Acts, actOf("webhooks.enable", "try"))
 	}
 	view.Asked = []act{actOf("webhooks.rotate", "rotate")}
 	if e.Enabled {

@@ -66,8 +66,8 @@ export default async function ({ open, everywhere, world }) {
   assert.equal((await company.page.goto(address)).status(), 404);
 }
 
-// register registers a deal of the two companies by the API.
-async function register(request, world, title, customer) {
+// register registers a deal of the two companies by the API and gives its id.
+export async function register(request, world, title, customer) {
   const amount = (text) => ({ amount: text, currency: "EUR" });
   const answer = await request.post("/v1/deals", {
     headers: { Authorization: `Bearer ${world.keys.company}`, "Idempotency-Key": title },
@@ -82,4 +82,5 @@ async function register(request, world, title, customer) {
     },
   });
   assert.equal(answer.status(), 201, await answer.text());
+  return (await answer.json()).id;
 }

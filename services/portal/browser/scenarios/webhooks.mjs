@@ -1,14 +1,17 @@
 // A company's administrator connects a receiver, sees what went wrong with it, and repairs that.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
+import { register } from "./desk.mjs";
 
 export default async function ({ open, everywhere, world }) {
   const receiver = createServer((request, answer) => {
     request.resume();
     receiver.heard = request.headers;
+    receiver.events.add(request.headers["webhook-id"]);
     answer.writeHead(receiver.well ? 204 : 500, { "Content-Type": "text/html" });
     answer.end(receiver.well ? undefined : "<b>the receiver is broken</b>");
   });
+  receiver.events = new Set();
   await new Promise((resolve) => receiver.listen(0, "127.0.0.1", resolve));
   try {
     await scenario({ open, everywhere, world, receiver, url: `http://127.0.0.1:${receiver.address().port}/hook` });
@@ -74,7 +77,7 @@ async function scenario({ open, everywhere, world, receiver, url }) {
     await look.check("webhook");
   });
 
-  // A new secret, off, on, gone.
+  // A new secret, off, on with what it missed, gone.
   await page.goto(address);
   await page.getByText("New secret…").click();
   await page.getByRole("button", { name: "Make a new secret" }).click();
@@ -84,8 +87,21 @@ async function scenario({ open, everywhere, world, receiver, url }) {
   await page.getByRole("button", { name: "Disable it" }).click();
   await page.getByRole("status").getByText("disabled").waitFor();
   await visit.check("webhook-disabled");
+  const title = `Lighthouses ${Date.now()}`;
+  const missed = `${await register(page.request, world, title, title)}:1`;
   await page.getByRole("button", { name: "Enable and try now" }).click();
   await page.getByRole("status").getByText("enabled").waitFor();
+  await page.getByText("Replay a range of time").click();
+  await page.getByText("Send again what failed").click();
+  const since = await page.getByLabel("From (UTC)").inputValue();
+  assert.notEqual(since, "");
+  assert.equal(await page.getByLabel("Failed since (UTC)").inputValue(), since);
+  await visit.check("webhook-missed");
+  await page.getByRole("button", { name: "Send what it missed" }).click();
+  await page.waitForURL("**?replay=*&replay=*");
+  await page.getByRole("heading", { name: "Sent again" }).waitFor();
+  assert.match(await page.getByRole("status").textContent(), /[1-9]\d* delivered, 0 failed/);
+  assert.ok(receiver.events.has(missed), "what came while it was disabled arrives");
 
   // Another company's person finds neither it nor any list.
   const member = await open({ as: world.keys.company });
