@@ -75,6 +75,26 @@ func TestNext_LeavesNobodyAbleToWorkOutWhatOnceCouldBe(t *testing.T) {
 	}
 }
 
+// What a release of another association held cannot be taken back when the year becomes open after it.
+func TestAttack_WorksOutDealsWhenAYearThatHadBegunBecomesOpen(t *testing.T) {
+	t.Parallel()
+	const worlds = 60
+	leaking := 0
+	for seed := range uint64(worlds) {
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		w := disclosuretest.Draw(rnd, 2)
+		w.BecomeOpen(rnd)
+		reopened := w.Reopened()
+		statements, _ := disclosuretest.Publish(rnd, reopened)
+		if found := disclosuretest.NewAttacker(t, reopened, statements).Attack(); len(found) > 0 {
+			leaking++
+		}
+	}
+	if leaking < worlds/12 {
+		t.Errorf("of %d worlds the attack works out deals in %d: it is too weak", worlds, leaking)
+	}
+}
+
 func TestAttack_WorksOutDealsThatThreeContributorsDoNotHide(t *testing.T) {
 	t.Parallel()
 	const worlds = 12

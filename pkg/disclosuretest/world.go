@@ -31,6 +31,7 @@ type Year struct {
 	Year        int
 	Policy      disclosure.Policy
 	OpenUntil   uint64      // the board saw everything live up to this event, and Policy holds since; 0 when it never did
+	OpenedAfter uint64      // Policy is open, and holds since this event; before, the year was guarded
 	Silent      bool        // releases nothing
 	ChapterOf   map[int]int // by company that is a member
 	Waived      []disclosure.Pair
@@ -176,6 +177,7 @@ var Twists = []Twist{
 		w.Years[i].open(false, uint64(between(rnd, 1, int(w.Last)))) // #nosec G115 -- worlds are small
 		w.Years[i].Policy = disclosure.Guarded
 	}},
+	{"an association that becomes open", func(rnd *rand.Rand, w *World) { w.BecomeOpen(rnd) }},
 	{"companies that declined, or were in a correction that failed", func(rnd *rand.Rand, w *World) {
 		for i := range w.Deals {
 			for j := range w.Deals[i].Versions {
@@ -208,6 +210,54 @@ var Twists = []Twist{
 	}},
 }
 
+// BecomeOpen lets the board of an association see everything of the year that follows, in which deals are won and from
+// which some are corrected back into the year before. Deals of the year before change, too. Nothing happens when there
+// are two years already, or when no association is left that is not open.
+func (w *World) BecomeOpen(rnd *rand.Rand) {
+	years := len(w.Years)
+	closed := slices.DeleteFunc(rnd.Perm(years), func(i int) bool { return w.Years[i].Policy == disclosure.Open })
+	if len(closed) == 0 || slices.ContainsFunc(w.Years, func(y Year) bool { return y.Year > firstYear }) {
+		return
+	}
+	for i := range years {
+		next := w.Years[i]
+		next.Year++
+		if i == closed[0] {
+			next.open(rnd.IntN(2) == 0, 0)
+			next.OpenedAfter = w.Last
+		}
+		w.Years = append(w.Years, next)
+	}
+	var won []int
+	for range between(rnd, 6, 12) {
+		n := len(w.Deals)
+		w.Deals = append(w.Deals, History{ID: ID(Deal, n), Rate: int64(between(rnd, 2, 4))})
+		w.change(rnd, n)
+		w.Deals[n].Versions[0].Month = calendar.New(firstYear+1, time.Month(between(rnd, 1, 2)), 1)
+		won = append(won, n)
+		switch before := n - len(won); rnd.IntN(4) {
+		case 0:
+			w.change(rnd, rnd.IntN(before+1))
+		case 1:
+			w.change(rnd, won[rnd.IntN(len(won))]) // into the first year, if it counts
+		}
+	}
+}
+
+// Reopened is the world in which an association that becomes open becomes so for the year that had begun, too.
+func (w *World) Reopened() *World {
+	reopened := *w
+	reopened.Years = slices.Clone(w.Years)
+	for _, next := range w.Years {
+		for i := range reopened.Years {
+			if y := &reopened.Years[i]; next.OpenedAfter > 0 && y.Association == next.Association {
+				y.Policy, y.OpenedAfter = disclosure.Open, next.OpenedAfter
+			}
+		}
+	}
+	return &reopened
+}
+
 func (y *Year) open(silent bool, until uint64) {
 	y.Policy, y.Silent, y.OpenUntil = disclosure.Open, silent, until
 }
@@ -217,8 +267,11 @@ func (y Year) live(v Version) bool { return y.Policy == disclosure.Open || v.Seq
 
 // At gives the policy when the log held the sequence, and up to where the board had seen everything before.
 func (y Year) At(sequence uint64) (disclosure.Policy, uint64) {
-	if y.OpenUntil > 0 && sequence <= y.OpenUntil {
+	switch {
+	case sequence <= y.OpenUntil:
 		return disclosure.Open, 0
+	case sequence <= y.OpenedAfter:
+		return disclosure.Guarded, 0
 	}
 	return y.Policy, y.OpenUntil
 }

@@ -1,6 +1,8 @@
 package roster
 
 import (
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +22,7 @@ const (
 	DisclosureStrict  Disclosure = "strict"
 )
 
-// ShowsMoreThan tells whether a board sees more under this policy than under the other.
-func (d Disclosure) ShowsMoreThan(other Disclosure) bool {
+func (d Disclosure) showsMoreThan(other Disclosure) bool {
 	detail := map[Disclosure]int{DisclosureStrict: 1, DisclosureGuarded: 2, DisclosureOpen: 3}
 	return detail[d] > detail[other]
 }
@@ -29,16 +30,68 @@ func (d Disclosure) ShowsMoreThan(other Disclosure) bool {
 // Association is a body whose members win customers together.
 type Association struct {
 	ID                deal.ID        `json:"id"`
-	Name              string         `json:"name"`               // 1-200 characters
-	TimeZone          string         `json:"time_zone"`          // IANA name; decides what "today" is
-	YearStartsIn      int            `json:"year_starts_in"`     // month 1-12
-	ReportingCurrency money.Currency `json:"reporting_currency"` // ISO 4217
-	Disclosure        Disclosure     `json:"disclosure"`
-	OpenUntil         uint64         `json:"open_until_sequence,omitempty"` // of the log, when its board last ceased to see everything; 0: it never did
+	Name              string         `json:"name"`                        // 1-200 characters
+	TimeZone          string         `json:"time_zone"`                   // IANA name; decides what "today" is
+	YearStartsIn      int            `json:"year_starts_in"`              // month 1-12
+	ReportingCurrency money.Currency `json:"reporting_currency"`          // ISO 4217
+	Disclosure        Disclosure     `json:"disclosure"`                  // what was decided last; DisclosureOf gives that of a year
+	OpenFrom          int            `json:"open_from_year,omitempty"`    // under DisclosureOpen: the first of its years that is open; 0: all are
+	Before            Disclosure     `json:"disclosure_before,omitempty"` // that of the years before OpenFrom
+	Openings          []Opening      `json:"openings,omitempty"`          // that ended
 	CreatedAt         time.Time      `json:"created_at"`
 
 	Revision uint64 `json:"-"`
 	zone     *time.Location
+}
+
+// Opening is a time in which an association's board saw everything of some years, live.
+type Opening struct {
+	From  int    `json:"from_year"`      // the first of these years; 0: all
+	Until uint64 `json:"until_sequence"` // of the log, when it ended
+}
+
+// daysAhead is by how many days a deal's won_on may be later than the day that it is for an association: as far as time
+// zones are apart.
+const daysAhead = 2
+
+// Succeeding is the association, in which a policy was written, as it follows on the one before. What members registered
+// under a promise stays under it: where something was promised, only years become open that begin later, in which no
+// deal can have been won yet; those that have begun keep the policy that they had. An opening that ends is kept, without
+// its end.
+func (a Association) Succeeding(before Association, today calendar.Date, promised bool) Association {
+	switch was, is := before.Disclosure == DisclosureOpen, a.Disclosure == DisclosureOpen; {
+	case is && !was && promised:
+		a.OpenFrom, a.Before = a.YearOf(today.AddDays(daysAhead))+1, before.Disclosure
+	case was && !is:
+		a.Openings = append(slices.Clip(a.Openings), Opening{From: a.OpenFrom})
+		a.OpenFrom, a.Before = 0, ""
+	}
+	return a
+}
+
+// DisclosureOf is what the board may see of one of the association's years.
+func (a Association) DisclosureOf(year int) Disclosure {
+	if year < a.OpenFrom {
+		return a.Before
+	}
+	return a.Disclosure
+}
+
+// OpenUntil is the event of the log up to which the board once saw everything of a year, live; 0: it never did.
+func (a Association) OpenUntil(year int) (sequence uint64) {
+	for _, o := range a.Openings {
+		if year >= o.From {
+			sequence = max(sequence, o.Until)
+		}
+	}
+	return sequence
+}
+
+// ShowsMoreThan tells whether the board sees more of the first or the last of all years than it did before.
+func (a Association) ShowsMoreThan(before Association) bool {
+	return slices.ContainsFunc([]int{0, math.MaxInt}, func(year int) bool {
+		return a.DisclosureOf(year).showsMoreThan(before.DisclosureOf(year))
+	})
 }
 
 // Clean is the association as it is stored; without a policy it is guarded.

@@ -109,6 +109,13 @@ func (r *Roster) Members(association deal.ID) []Membership {
 	return found
 }
 
+// HadMembers tells whether a company was ever said to be a member of the association, also where that was taken back.
+func (r *Roster) HadMembers(association deal.ID) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.members[association]) > 0
+}
+
 // Membership finds what was said about a company in an association; false when there is no period.
 func (r *Roster) Membership(company, association deal.ID) (Membership, bool) {
 	r.mu.RLock()

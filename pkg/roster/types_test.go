@@ -105,6 +105,59 @@ func TestAssociation_ValidateNamesEachFault(t *testing.T) {
 	}
 }
 
+// What members registered under a promise stays under it, whatever is decided later and how often.
+func TestAssociation_BecomesOpenForYearsThatBeginLaterOnly(t *testing.T) {
+	t.Parallel()
+	a := roster.Association{Name: "A", TimeZone: "Europe/Berlin", YearStartsIn: 7, ReportingCurrency: "EUR", Disclosure: roster.DisclosureStrict}
+	now := func(d roster.Disclosure, on calendar.Date, promised bool) roster.Association {
+		next := a
+		next.Disclosure = d
+		return next.Succeeding(a, on, promised)
+	}
+	decide := func(d roster.Disclosure, on calendar.Date, until uint64) {
+		before := len(a.Openings)
+		a = now(d, on, true)
+		if len(a.Openings) > before {
+			a.Openings[before].Until = until
+		}
+	}
+	type shown struct {
+		policy roster.Disclosure
+		until  uint64
+	}
+	check := func(want map[int]shown) {
+		t.Helper()
+		for year, want := range want {
+			if got := (shown{a.DisclosureOf(year), a.OpenUntil(year)}); got != want {
+				t.Errorf("%d: got %v, want %v", year, got, want)
+			}
+		}
+	}
+	const open, guarded, strict = roster.DisclosureOpen, roster.DisclosureGuarded, roster.DisclosureStrict
+	if unpromised := now(open, calendar.New(2026, 5, 1), false); unpromised.DisclosureOf(1990) != open || !unpromised.ShowsMoreThan(a) {
+		t.Error("an association that never had a member is not open for all its years")
+	}
+	if late := now(open, calendar.New(2026, 6, 29), true); late.DisclosureOf(2026) != strict || late.DisclosureOf(2027) != open {
+		t.Error("a year is open in which a deal may have been won already where it is two days later")
+	}
+
+	decide(open, calendar.New(2026, 6, 28), 0)
+	check(map[int]shown{1990: {strict, 0}, 2025: {strict, 0}, 2026: {open, 0}, 2100: {open, 0}})
+	if tightened := now(guarded, calendar.New(2026, 6, 28), true); !tightened.ShowsMoreThan(a) {
+		t.Error("that earlier years are guarded and no longer strict shows no more")
+	}
+	if tightened := now(strict, calendar.New(2026, 6, 28), true); tightened.ShowsMoreThan(a) {
+		t.Error("that all years are strict shows more")
+	}
+	decide(strict, calendar.New(2027, 1, 1), 70)
+	check(map[int]shown{2025: {strict, 0}, 2026: {strict, 70}})
+	decide(guarded, calendar.New(2027, 2, 1), 0)
+	decide(open, calendar.New(2027, 3, 1), 0)
+	check(map[int]shown{2025: {guarded, 0}, 2026: {guarded, 70}, 2027: {open, 70}})
+	decide(guarded, calendar.New(2027, 9, 1), 90)
+	check(map[int]shown{2025: {guarded, 0}, 2026: {guarded, 70}, 2027: {guarded, 90}})
+}
+
 func TestChapter_RefusesCirclesAndForeignParents(t *testing.T) {
 	t.Parallel()
 	mine, other := newID(), newID()

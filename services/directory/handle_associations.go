@@ -25,11 +25,12 @@ type Association struct {
 	YearStartsIn      int               `json:"year_starts_in" doc:"First month of its year, 1-12"`
 	ReportingCurrency money.Currency    `json:"reporting_currency" example:"EUR"`
 	Disclosure        roster.Disclosure `json:"disclosure" enum:"open,guarded,strict" doc:"What its board sees: everything, releases, or releases of the total"`
+	OpenFromYear      int               `json:"open_from_year,omitempty" doc:"Under open: the first of its years that is; of those before it the board sees what members were promised then. Absent when all are" example:"2027"`
 	CreatedAt         time.Time         `json:"created_at"`
 }
 
 func showAssociation(a roster.Association) Association {
-	return Association{a.ID, a.Name, a.TimeZone, a.YearStartsIn, a.ReportingCurrency, a.Disclosure, a.CreatedAt}
+	return Association{a.ID, a.Name, a.TimeZone, a.YearStartsIn, a.ReportingCurrency, a.Disclosure, a.OpenFrom, a.CreatedAt}
 }
 
 type newAssociation struct {
@@ -45,7 +46,7 @@ type associationPatch struct {
 	TimeZone          httpapi.Optional[string]            `json:"time_zone,omitempty" doc:"Fixed after the first won deal"`
 	YearStartsIn      httpapi.Optional[int]               `json:"year_starts_in,omitempty" doc:"Fixed after the first won deal"`
 	ReportingCurrency httpapi.Optional[money.Currency]    `json:"reporting_currency,omitempty" doc:"Fixed after the first won deal"`
-	Disclosure        httpapi.Optional[roster.Disclosure] `json:"disclosure,omitempty" doc:"null is guarded. The registrar may only let the board see less; the operator lets it see more"`
+	Disclosure        httpapi.Optional[roster.Disclosure] `json:"disclosure,omitempty" doc:"null is guarded. The registrar may only let the board see less; the operator lets it see more. open holds for the association's years that begin later: those that have begun, or begin within two days, stay as they are, unless it never had a member"`
 }
 
 func (s *Service) associationRoutes(api huma.API) {
@@ -165,7 +166,8 @@ func (s *Service) patchAssociation(ctx context.Context, in *struct {
 	if err := after.Validate().Err(); err != nil {
 		return nil, answer(err)
 	}
-	if after.Disclosure.ShowsMoreThan(before.Disclosure) && httpapi.Caller(ctx).Role != roster.RoleOperator {
+	after = after.Succeeding(before, after.Today(s.cfg.Now()), s.cfg.Roster.HadMembers(in.ID))
+	if after.ShowsMoreThan(before) && httpapi.Caller(ctx).Role != roster.RoleOperator {
 		return nil, httpapi.Forbidden("members agree on what their board sees: only the operator lets it see more, once they have; ask the operator")
 	}
 	if !after.SameYears(before) {
@@ -173,8 +175,8 @@ func (s *Service) patchAssociation(ctx context.Context, in *struct {
 			return nil, err
 		}
 	}
-	if before.Disclosure == roster.DisclosureOpen && after.Disclosure != roster.DisclosureOpen {
-		if after.OpenUntil, err = s.lastOfLog(ctx); err != nil {
+	if ended := len(after.Openings) - 1; ended == len(before.Openings) {
+		if after.Openings[ended].Until, err = s.lastOfLog(ctx); err != nil {
 			return nil, httpapi.Unavailable("it cannot be told now what the board has seen, which must be kept with the change", err)
 		}
 	}

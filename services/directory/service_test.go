@@ -284,6 +284,50 @@ func TestAssociations_LetTheirBoardSeeMoreByTheOperatorAlone(t *testing.T) {
 	set(200, registrar, "strict")
 }
 
+// What members registered under a promise stays under it.
+func TestAssociations_BecomeOpenForYearsThatBeginLaterOnly(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	openFrom := func(id string, change object) any {
+		t.Helper()
+		path := "/v1/associations/" + id
+		tag := s.must(200, s.operator, "GET", path, nil).header.Get("ETag")
+		s.must(200, s.operator, "PATCH", path, change, "If-Match", tag)
+		got := s.must(200, s.operator, "GET", path, nil)
+		if got.string("disclosure") != change["disclosure"] {
+			t.Errorf("got %s", got.text)
+		}
+		return got.fields["open_from_year"]
+	}
+	id := s.association("A")
+	if got := openFrom(id, object{"disclosure": "open"}); got != nil {
+		t.Errorf("without a member it is open from %v", got)
+	}
+	if got := openFrom(id, object{"disclosure": "guarded"}); got != nil {
+		t.Errorf("guarded, it is open from %v", got)
+	}
+	company := s.company("Contoso AG")
+	member := "/v1/associations/" + id + "/members/" + company
+	s.must(200, s.operator, "PUT", member, object{"from": "2026-11-22", "ethics_accepted_on": "2026-11-22"})
+	s.must(204, s.operator, "DELETE", member, nil) // on the first day: no period is left
+	if got := openFrom(id, object{"disclosure": "open"}); got != 2027.0 {
+		t.Errorf("it is open from %v", got)
+	}
+	if got := openFrom(id, object{"disclosure": "open", "name": "B"}); got != 2027.0 {
+		t.Errorf("it is open from %v", got)
+	}
+	if got := openFrom(id, object{"disclosure": "strict"}); got != nil {
+		t.Errorf("strict, it is open from %v", got)
+	}
+	if got := openFrom(id, object{"disclosure": "open", "year_starts_in": 12}); got != 2026.0 {
+		t.Errorf("with its years from December on, it is open from %v", got)
+	}
+	registrar, path := s.key("registrar", "", id), "/v1/associations/"+id
+	tag := s.must(200, registrar, "GET", path, nil).header.Get("ETag")
+	s.must(403, registrar, "PATCH", path, object{"disclosure": "guarded"}, "If-Match", tag) // 2025 is strict
+	s.must(200, registrar, "PATCH", path, object{"disclosure": "strict"}, "If-Match", tag)
+}
+
 // Whatever processes run, what the board could see until then is never taken for secret again.
 func TestAssociations_RememberUpToWhereTheirBoardSawEverything(t *testing.T) {
 	t.Parallel()
@@ -298,8 +342,8 @@ func TestAssociations_RememberUpToWhereTheirBoardSawEverything(t *testing.T) {
 		t.Helper()
 		path := "/v1/associations/" + id
 		s.must(200, s.operator, "PATCH", path, change, "If-Match", s.must(200, s.operator, "GET", path, nil).header.Get("ETag"))
-		if a, err := roster.NewStore(js).Association(t.Context(), parsed); err != nil || a.OpenUntil != want {
-			t.Errorf("%v: until %d, want %d; %v", change, a.OpenUntil, want, err)
+		if a, err := roster.NewStore(js).Association(t.Context(), parsed); err != nil || a.OpenUntil(2026) != want {
+			t.Errorf("%v: until %d, want %d; %v", change, a.OpenUntil(2026), want, err)
 		}
 	}
 	grow := func() {

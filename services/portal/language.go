@@ -17,6 +17,7 @@ import (
 	"golang.org/x/text/message"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/dealreg/dealreg/services/portal/api"
 )
 
 //go:embed messages/*.json
@@ -73,7 +74,7 @@ func (s *speech) funcs() template.FuncMap {
 	return template.FuncMap{
 		"t": s.text, "n": s.count, "number": s.number, "money": s.money, "whole": s.wholeMoney, "percent": s.percent,
 		"signed": s.signed, "date": s.date, "instant": s.instant, "month": s.month, "monthname": s.monthName, "day": s.dayOf,
-		"country": s.countryName, "at": s.day,
+		"country": s.countryName, "at": s.day, "openfrom": s.openFrom,
 		"int": func(n int) string { return s.number(int64(n)) },
 	}
 }
@@ -86,6 +87,14 @@ func (s *speech) text(key string, pairs ...any) string {
 		return key
 	}
 	return fill(text, pairs)
+}
+
+// openFrom says from which year on an association is open to its board; it is empty when all its years are, or none.
+func (s *speech) openFrom(a api.Association) string {
+	if a.OpenFromYear == 0 {
+		return ""
+	}
+	return s.text("policy.from", "year", yearName(a.OpenFromYear, a.YearStartsIn))
 }
 
 // fill puts values at the {places} of a text: name and value in turn.

@@ -8,6 +8,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +33,7 @@ type backend struct {
 	sessions map[string]bool // secrets that open something
 	volume   string          // the answer to every question for the volume; empty for 404
 	pairs    string          // the one by pair, if it is another
+	before   string          // the latest release of 2024; empty for 404
 	asked    []string
 	proof    api.Proof // of the last sign-in
 }
@@ -67,6 +69,8 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"id":"`+theAssociation+`","name":"Harbour","time_zone":"Europe/Berlin","year_starts_in":1,"reporting_currency":"EUR","disclosure":"open"}`)
 	case path == "/statements":
 		_, _ = io.WriteString(w, `{"items":[]}`)
+	case path == "/statements/2024/latest" && b.before != "":
+		_, _ = io.WriteString(w, b.before)
 	case path == "/volume" && r.URL.Query().Get("by") == "pair" && b.pairs != "":
 		_, _ = io.WriteString(w, b.pairs)
 	case path == "/volume" && b.volume != "":
@@ -222,6 +226,27 @@ func TestPages_SayThatNothingWasPublishedYet(t *testing.T) {
 	s.signIn()
 	if response, text := s.do(http.MethodGet, yearPath, nil); response.StatusCode != http.StatusOK || !strings.Contains(text, "Nothing has been published for 2025 yet.") {
 		t.Errorf("%d %s", response.StatusCode, text)
+	}
+}
+
+// The first year that is open is compared with what was released of the one before, which the API shows nobody live.
+func TestPages_CompareAnOpenYearWithTheReleaseOfAGuardedOne(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.signIn()
+	s.backend.volume = `{"currency":"EUR","as_of_sequence":7,"total":{"amount":"9.00","deals":9},"items":[{"month":"2025-03","amount":"9.00","deals":9}]}`
+	for before, want := range map[string]bool{
+		"": false,
+		`{"year":2024,"release":4,"total":{"amount":"777.00","deals":7},"months":[{"month":"2024-03","amount":"776.00","deals":6}]}`: true,
+	} {
+		s.backend.before = before
+		response, text := s.do(http.MethodGet, yearPath, nil)
+		if response.StatusCode != http.StatusOK || strings.Contains(text, "777") != want || strings.Contains(text, "776") != want {
+			t.Errorf("with %q: %d %s", before, response.StatusCode, text)
+		}
+	}
+	if slices.ContainsFunc(s.backend.asked, func(asked string) bool { return strings.Contains(asked, "year=2024") }) {
+		t.Errorf("the portal asks for the year before live: %v", s.backend.asked)
 	}
 }
 

@@ -43,6 +43,9 @@ func (v *visit) associationForm(name, does string, a api.Association) *form {
 	for _, policy := range []string{"guarded", "strict", "open"} {
 		disclosures = append(disclosures, option{policy, v.speech.text("setup.disclosure." + policy), v.speech.text("setup.disclosure." + policy + ".what")})
 	}
+	if from := v.speech.openFrom(a); from != "" {
+		disclosures[len(disclosures)-1].Text += " " + from
+	}
 	return v.form(
 		name, does,
 		field{Name: "name", Kind: "text", Value: a.Name, Required: true, Max: 200},

@@ -59,10 +59,15 @@ func (v *visit) liveYear(b *begun, at yearAddress, company string) (*Year, error
 			return err
 		})
 	}
-	ask(&monthsBefore, api.Cut{Year: at.year - 1, By: "month"})
+	compared := b.months.PreviousYear != nil
+	if compared {
+		ask(&monthsBefore, api.Cut{Year: at.year - 1, By: "month"})
+	}
 	if at.view == viewYear || at.view == viewChapters {
 		ask(&chapters, api.Cut{Year: at.year, By: "chapter"})
-		ask(&chaptersBefore, api.Cut{Year: at.year - 1, By: "chapter"})
+		if compared {
+			ask(&chaptersBefore, api.Cut{Year: at.year - 1, By: "chapter"})
+		}
 	}
 	switch {
 	case at.view == viewYear:
@@ -83,8 +88,8 @@ func (v *visit) liveYear(b *begun, at yearAddress, company string) (*Year, error
 		Total: cellOf(total.Total), Attested: &api.Cell{Amount: total.Total.AttestedByParties},
 		Missing: &total.Total.UnconvertedDeals, Unread: int64(total.QuarantinedEvents), // #nosec G115 -- a count
 	}
-	if total.PreviousYear.Deals > 0 {
-		before := cellOf(total.PreviousYear)
+	if compared && total.PreviousYear.Deals > 0 {
+		before := cellOf(*total.PreviousYear)
 		y.Previous = &before
 	}
 	for i, item := range months.Items {
@@ -121,7 +126,25 @@ func (v *visit) liveYear(b *begun, at yearAddress, company string) (*Year, error
 	if at.view == viewYear {
 		y.Members = &Members{TakingPart: &pairs.Companies}
 	}
+	if !compared {
+		return y, v.compareReleased(y)
+	}
 	return y, nil
+}
+
+// compareReleased puts the latest release of the year before, if there is one, beside a live year.
+func (v *visit) compareReleased(y *Year) error {
+	before, err := v.api.Statement(v.ctx, y.Association.ID, y.Year-1, api.Latest, 1)
+	switch {
+	case api.StatusOf(err) == http.StatusNotFound:
+		return nil
+	case err != nil:
+		return err
+	}
+	y.Previous = &before.Total
+	y.compareMonths(before.Months)
+	y.compareChapters(before.Chapters)
+	return nil
 }
 
 func (y *Year) sort() {

@@ -35,19 +35,12 @@ func (v *visit) releasedYear(a api.Association, at yearAddress, company string) 
 	if st.Changes != nil {
 		y.Changes = &Changes{Since: st.Changes.SinceRelease, Cell: st.Changes.Cell}
 	}
-	before := map[string]api.Cell{} // by month of the year: "03"
+	for _, m := range st.Months {
+		y.Months = append(y.Months, Month{Month: m.Month, Cell: m.Cell})
+	}
 	if st.PreviousYear != nil {
 		y.Previous = &st.PreviousYear.Total
-		for _, m := range st.PreviousYear.Months {
-			before[monthOfYear(m.Month)] = m.Cell
-		}
-	}
-	for _, m := range st.Months {
-		month := Month{Month: m.Month, Cell: m.Cell}
-		if cell, known := before[monthOfYear(m.Month)]; known {
-			month.Before = &cell
-		}
-		y.Months = append(y.Months, month)
+		y.compareMonths(st.PreviousYear.Months)
 	}
 	for _, c := range st.Chapters {
 		y.Chapters = append(y.Chapters, Row{Named: c.Chapter, Cell: c.Cell})
@@ -76,14 +69,30 @@ func (v *visit) chaptersBefore(y *Year, st api.Statement) error {
 	if err != nil {
 		return err
 	}
+	y.compareChapters(earlier.Chapters)
+	return nil
+}
+
+// compareMonths puts those of the year before beside the months.
+func (y *Year) compareMonths(before []api.MonthCell) {
+	for i := range y.Months {
+		for _, m := range before {
+			if monthOfYear(m.Month) == monthOfYear(y.Months[i].Month) {
+				y.Months[i].Before = &m.Cell
+			}
+		}
+	}
+}
+
+// compareChapters puts those of the year before beside the chapters.
+func (y *Year) compareChapters(before []api.ChapterCell) {
 	for i := range y.Chapters {
-		for _, c := range earlier.Chapters {
+		for _, c := range before {
 			if c.Chapter.ID == y.Chapters[i].ID {
 				y.Chapters[i].Before = &c.Cell
 			}
 		}
 	}
-	return nil
 }
 
 // monthOfYear is the 03 of 2026-03.

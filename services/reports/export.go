@@ -140,7 +140,9 @@ func volumeBook(r VolumeReport, association Named, by warehouse.By) book {
 	top.fact("As of sequence", number(r.AsOfSequence))
 	top.fact("As of", moment(r.AsOf.AsOf))
 	top.figure("Total", text(""), sums(r.Total)...)
-	top.figure("Previous year", text(strconv.Itoa(r.Year-1)), sums(r.PreviousYear)...)
+	if r.PreviousYear != nil {
+		top.figure("Previous year", text(strconv.Itoa(r.Year-1)), sums(*r.PreviousYear)...)
+	}
 	if r.Rest != nil {
 		top.figure("Rest", number(r.Rest.Items), sums(r.Rest.Sums)...)
 	}

@@ -26,7 +26,7 @@ func (s *Service) gather(upTo uint64) *gathering {
 
 // shown gives what the board was shown of a year, without its deals.
 func (g *gathering) shown(ctx context.Context, a roster.Association, year int, releases []release) (disclosure.Year, error) {
-	y := disclosure.Year{Association: a.ID, Year: year, Policy: disclosure.Policy(a.Disclosure), OpenUntil: a.OpenUntil}
+	y := disclosure.Year{Association: a.ID, Year: year, Policy: disclosure.Policy(a.DisclosureOf(year)), OpenUntil: a.OpenUntil(year)}
 	for _, pair := range g.cfg.Roster.WaivedPairs(a.ID) {
 		y.Waived = append(y.Waived, disclosure.NewPair(pair[0], pair[1]))
 	}

@@ -68,7 +68,7 @@ type TogetherReport struct {
 type Figures struct {
 	AsOf
 	Total        Sums         `json:"total"`
-	PreviousYear Sums         `json:"previous_year" doc:"The whole year before, with the same events"`
+	PreviousYear *Sums        `json:"previous_year,omitempty" doc:"The whole year before, with the same events; absent when the caller may not see that one live"`
 	Items        []VolumeItem `json:"items" doc:"Add up to the total, with the rest if there is a limit; empty by total"`
 }
 
@@ -106,7 +106,7 @@ func (s *Service) associationRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "get-association-volume", Method: http.MethodGet, Path: "/v1/associations/{id}/volume", Tags: []string{"Reports"},
 		Summary:     "What an association's won deals of a year add up to",
-		Description: "For its registrar, its auditor and the operator; for its board when the association's disclosure is open. As JSON, CSV or XLSX.",
+		Description: "For its registrar, its auditor and the operator; for its board when the association's disclosure is open for the year. As JSON, CSV or XLSX.",
 		Responses:   forms[VolumeReport](api, "The year up to a sequence of the log"),
 	}, s.associationVolume)
 	huma.Register(api, huma.Operation{
@@ -149,7 +149,7 @@ type volumeInput struct {
 
 func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*huma.StreamResponse, error) {
 	association, known := s.cfg.Roster.Association(in.ID)
-	if !known || !maySee(httpapi.Caller(ctx), association) {
+	if !known || !maySee(httpapi.Caller(ctx), association, in.Year) {
 		return nil, httpapi.NotFound()
 	}
 	if in.Limit > 0 && in.By != warehouse.ByPair && in.By != warehouse.ByChapter {
@@ -180,6 +180,9 @@ func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*huma
 		AssociationID: in.ID, Year: in.Year, Currency: currency,
 		Figures: s.figures(q, v, asOf(prefix), currency, time.Month(association.YearStartsIn)), Companies: len(v.Partners),
 	}
+	if !maySee(httpapi.Caller(ctx), association, in.Year-1) {
+		report.PreviousYear = nil
+	}
 	if v.Rest != nil {
 		report.Rest = &Rest{Items: v.Rest.Items, Sums: showSums(v.Rest.Sums, currency)}
 	}
@@ -188,7 +191,7 @@ func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*huma
 
 func (s *Service) figures(q warehouse.VolumeQuery, v warehouse.Volume, asOf AsOf, currency money.Currency, startsIn time.Month) Figures {
 	f := Figures{
-		AsOf: asOf, Total: showSums(v.Total, currency), PreviousYear: showSums(v.PreviousYear, currency), Items: []VolumeItem{},
+		AsOf: asOf, Total: showSums(v.Total, currency), PreviousYear: new(showSums(v.PreviousYear, currency)), Items: []VolumeItem{},
 	}
 	if q.By == warehouse.ByMonth {
 		v.Items = wholeYear(v.Items, q.Year, startsIn)
@@ -241,10 +244,10 @@ func (s *Service) volume(ctx context.Context, in *togetherInput) (*struct{ Body 
 	return &struct{ Body TogetherReport }{report}, nil
 }
 
-// maySee lets in who works for the association, and its board where members agreed that it sees everything.
-func maySee(caller roster.Principal, a roster.Association) bool {
+// maySee lets in who works for the association, and its board where members agreed that it sees everything of the year.
+func maySee(caller roster.Principal, a roster.Association, year int) bool {
 	return caller.IsRegistrarOf(a.ID) || caller.IsAuditorOf(a.ID) ||
-		caller.IsBoardOf(a.ID) && a.Disclosure == roster.DisclosureOpen
+		caller.IsBoardOf(a.ID) && a.DisclosureOf(year) == roster.DisclosureOpen
 }
 
 func (s *Service) companyVolume(ctx context.Context, in *Period) (*struct{ Body CompanyReport }, error) {

@@ -31,7 +31,7 @@ type Participant struct {
 
 func (s *Service) participation(ctx context.Context, in *Period) (*struct{ Body ParticipationReport }, error) {
 	association, known := s.cfg.Roster.Association(in.ID)
-	if !known || !maySee(httpapi.Caller(ctx), association) {
+	if !known || !maySee(httpapi.Caller(ctx), association, in.Year) {
 		return nil, httpapi.NotFound()
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)

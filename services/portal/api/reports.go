@@ -25,7 +25,7 @@ type Volume struct {
 	AsOf              time.Time `json:"as_of"`
 	QuarantinedEvents uint64    `json:"quarantined_events"`
 	Total             Sums      `json:"total"`
-	PreviousYear      Sums      `json:"previous_year"`
+	PreviousYear      *Sums     `json:"previous_year"` // nil: the caller may not see that year live
 	Items             []struct {
 		Chapter   *Named  `json:"chapter"`
 		Companies []Named `json:"companies"`
