@@ -119,8 +119,8 @@ func (s *Service) shelve(ctx context.Context, g *gate, e endpoint, q queued) {
 		return
 	}
 	s.work.Go(func() {
-		l, err := s.letters[q.Source].one(s.working, q.sequence())
-		if err == nil {
+		l, err := s.letterFor(e, q)
+		if err == nil && l != nil {
 			missed := exchanged{at: s.cfg.Now(), Result: webhook.Result{
 				Outcome: webhook.WasDisabled, Words: "it was not sent, because the endpoint is disabled: enable it and replay what failed",
 			}}
@@ -212,10 +212,14 @@ func (s *Service) deliver(ctx context.Context, g *gate, h holding) {
 		s.follow(ctx, g, h.queued, w)
 		return
 	}
-	l, err := s.letters[h.Source].one(s.working, h.sequence())
+	l, err := s.letterFor(e, h.queued)
 	if err != nil {
 		s.cfg.Log.Warn("event not read, the delivery is put off", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
 		s.later(h.queued, putOffFor)
+		return
+	}
+	if l == nil {
+		h.done()
 		return
 	}
 	r := s.exchange(s.working, e, l)
@@ -239,6 +243,16 @@ func (s *Service) deliver(ctx context.Context, g *gate, h holding) {
 		h.Attempt++
 		s.later(h.queued, wait)
 	}
+}
+
+// letterFor gives the event as the endpoint gets it. It is nil when it is not for the endpoint by now: its owner chose other
+// types, or the stream lost its end and the sequence is that of another event.
+func (s *Service) letterFor(e endpoint, q queued) (*letter, error) {
+	l, err := s.letters[q.Source].one(s.working, q.sequence())
+	if err != nil || !l.told || !e.hears(l.notice) {
+		return nil, err
+	}
+	return l, nil
 }
 
 // later schedules the event and is done with it after that. When the schedule cannot be written it goes back.

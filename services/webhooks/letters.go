@@ -63,6 +63,13 @@ func (l *letters) take(sequence uint64, subject string, payload []byte) (*letter
 	return read, nil
 }
 
+// forget drops what is kept: the stream lost its end, and other events get the same sequences.
+func (l *letters) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.kept[:])
+}
+
 // known gives up to limit letters from the sequence on, one behind the other, as far as they are kept.
 func (l *letters) known(from uint64, limit int) []*letter {
 	l.mu.Lock()

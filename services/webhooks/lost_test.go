@@ -1,9 +1,15 @@
 package webhooks_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/dealreg/dealreg/pkg/lifecycle"
 	"github.com/dealreg/dealreg/pkg/stream"
 )
 
@@ -38,4 +44,96 @@ func TestLost_TheEndOfTheLogIsSaidAndNothingNewIsPassedOver(t *testing.T) {
 	}
 	rc.await(t, events...)
 	rc.once(t, events...)
+}
+
+// Everything, or the log alone, is brought back as it was an hour ago while two dispatchers live. What they remember of the
+// hour must not stand in for what has its sequences and revisions now.
+func TestLost_TheLastHourWhileDispatchersLive(t *testing.T) {
+	t.Parallel()
+	for name, part := range map[string]string{"everything": "", "the log": "jetstream/$G/streams/" + stream.DealsStream} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, patient)
+			healths := []*lifecycle.Health{w.health}
+			w.start()
+			healths = append(healths, w.health)
+			company, key := w.companyAdmin()
+			stranger, otherKey := w.companyAdmin()
+			var broken atomic.Bool
+			plain, inOrder, other := newReceiver(t, nil), newReceiver(t, nil), newReceiver(t, breakable(&broken))
+			id, _ := w.endpoint(key, plain.URL, nil)
+			w.endpoint(key, inOrder.URL, object{"ordered": true})
+			failing, _ := w.endpoint(otherKey, other.URL, nil)
+			await := func(events []string) {
+				t.Helper()
+				plain.await(t, events...)
+				inOrder.await(t, events...)
+			}
+			restart := func(meanwhile func(store string) error) {
+				t.Helper()
+				w.server.Stop()
+				if err := meanwhile(filepath.Join(w.server.Dir(), filepath.FromSlash(part))); err != nil {
+					t.Fatal(err)
+				}
+				w.server.Start()
+				w.until("the log", func() bool {
+					_, err := w.log.LastSequence(t.Context())
+					return err == nil
+				})
+			}
+			change := func(description string) {
+				t.Helper()
+				w.until("endpoint changed", func() bool {
+					_, _, header := w.do(key, "GET", endpoints+"/"+id, nil)
+					status, _, _ := w.do(key, "PATCH", endpoints+"/"+id, object{"description": description}, "If-Match", header.Get("ETag"))
+					return status == 200
+				})
+			}
+			await(w.happen(20, company))
+			backup := t.TempDir()
+			restart(func(store string) error { return os.CopyFS(backup, os.DirFS(store)) })
+			for i := range 10 { // in a while, and with revisions that the restored buckets do not reach soon
+				lost := w.happen(4, stranger)
+				other.await(t, lost...)
+				change(fmt.Sprint("lost ", i))
+			}
+			broken.Store(true)
+			w.happen(4, stranger)
+			w.attempts(otherKey, failing, "outcome=retrying", func(a []object) bool { return len(a) >= 4 })
+			later, _ := w.endpoint(key, plain.URL, nil)
+			restart(func(store string) error {
+				if err := os.RemoveAll(store); err != nil {
+					return err
+				}
+				return os.CopyFS(store, os.DirFS(backup))
+			})
+			if part != "" {
+				w.until("said", func() bool {
+					return slices.ContainsFunc(healths, func(h *lifecycle.Health) bool {
+						return strings.Contains(h.Failing()["webhooks DEALS"], "the log ends at 20 but had sequence")
+					})
+				})
+				if err := w.log.Accept(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				w.until("forgotten", func() bool {
+					status, _, _ := w.do(key, "GET", endpoints+"/"+later, nil)
+					return status == 404
+				})
+			}
+			came := len(other.all())
+			await(w.happen(60, company))
+			broken.Store(false) // what is tried again is none of the events that failed
+			change("kept")
+			await(w.happen(60, company))
+			w.until("nothing waits", func() bool {
+				queue, err := w.js.Stream(t.Context(), stream.DeliveriesStream)
+				return err == nil && queue.CachedInfo().State.Msgs == 0
+			})
+			if n := len(other.all()); n != came {
+				t.Errorf("%d events of others came to a stranger", n-came)
+			}
+		})
+	}
 }

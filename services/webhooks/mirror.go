@@ -23,13 +23,14 @@ var errChanged = errors.New("another change came first")
 type mirror[T any] struct {
 	js      jetstream.JetStream
 	bucket  string
-	changed func(key string) // hears of every change, nil for nobody; it must not block
-	loaded  chan struct{}    // closed once the bucket was read
+	changed func(key string, before, now T) // hears of every change, nil for nobody; it must not block, nor ask the mirror
+	loaded  chan struct{}                   // closed once the bucket was read
 
 	mu      sync.Mutex
 	entries map[string]entry[T]
-	seen    uint64        // the last revision of the bucket that is in memory
-	moved   chan struct{} // closed when seen rises
+	reading map[string]entry[T] // what a new watch has read, until it is at the end: then it is the copy
+	seen    uint64              // the last revision of the bucket that is in memory; 0 while it is read anew
+	moved   chan struct{}       // closed when seen rises
 }
 
 type entry[T any] struct {
@@ -154,19 +155,23 @@ func (m *mirror[T]) explain(ctx context.Context, key string, err error) error {
 	return errChanged
 }
 
-// refresh reads one entry past the copy in memory. That there is none is no error.
+// refresh reads one entry past the copy in memory, and takes it over also when the copy has a later one: then the bucket
+// was restored to an older state. That there is none is no error.
 func (m *mirror[T]) refresh(ctx context.Context, key string) error {
+	m.mu.Lock()
+	known := m.entries[key].revision
+	m.mu.Unlock()
 	last, err := m.last(ctx, key)
-	if err != nil || last.Sequence == 0 {
+	if err != nil {
 		return err
 	}
-	e := entry[T]{revision: last.Sequence, gone: bytes.Contains(last.Header, []byte("KV-Operation"))}
+	e := entry[T]{revision: last.Sequence, gone: last.Sequence == 0 || bytes.Contains(last.Header, []byte("KV-Operation"))}
 	if !e.gone {
 		if err := json.Unmarshal(last.Data, &e.value); err != nil {
 			return fmt.Errorf("read an entry of %s: %w", m.bucket, err)
 		}
 	}
-	m.take(key, e)
+	m.replace(key, known, e)
 	return nil
 }
 
@@ -222,19 +227,31 @@ func (m *mirror[T]) last(ctx context.Context, keys string) (lastMessage, error) 
 }
 
 // take takes an entry over unless a later one is known.
-func (m *mirror[T]) take(key string, e entry[T]) {
+func (m *mirror[T]) take(key string, e entry[T]) { m.replace(key, 0, e) }
+
+// replace takes an entry over unless a later one is known, or in place of the revision.
+func (m *mirror[T]) replace(key string, revision uint64, e entry[T]) {
 	m.mu.Lock()
-	newer := e.revision > m.entries[key].revision
-	if newer {
-		m.entries[key] = e
+	defer m.mu.Unlock()
+	if m.reading != nil && e.revision > m.reading[key].revision {
+		m.reading[key] = e
 	}
-	m.mu.Unlock()
-	if newer && m.changed != nil {
-		m.changed(key)
+	known := m.entries[key]
+	if e.revision > known.revision || e.revision < known.revision && known.revision == revision {
+		m.entries[key] = e
+		m.tell(key, known, e)
 	}
 }
 
-// follow keeps the copy up to date until ctx ends. It waits for the bucket, and reads it anew after a failure.
+// tell tells of a change. The caller holds mu.
+func (m *mirror[T]) tell(key string, before, now entry[T]) {
+	if m.changed != nil && before.revision != now.revision {
+		m.changed(key, before.value, now.value)
+	}
+}
+
+// follow keeps the copy up to date until ctx ends. It waits for the bucket, and reads it anew after a failure: then it may
+// have been restored to an older state.
 // report hears how it is, nil for well.
 func (m *mirror[T]) follow(ctx context.Context, report func(error)) {
 	pause := backoff.NewExponentialBackOff()
@@ -266,6 +283,9 @@ func (m *mirror[T]) followOnce(ctx context.Context, began func()) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", m.bucket, err)
 	}
+	m.mu.Lock()
+	m.reading, m.seen = map[string]entry[T]{}, 0
+	m.mu.Unlock()
 	watch, err := kv.WatchAll(ctx)
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", m.bucket, err)
@@ -287,6 +307,7 @@ func (m *mirror[T]) followOnce(ctx context.Context, began func()) error {
 			case !open:
 				return errors.New("the watch ended")
 			case update == nil:
+				m.renew()
 				began()
 				m.once(m.loaded)
 			default:
@@ -312,8 +333,32 @@ func (m *mirror[T]) apply(update jetstream.KeyValueEntry) {
 	m.take(update.Key(), e)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e.revision > m.seen {
-		m.seen = e.revision
+	if m.reading == nil {
+		m.reach(e.revision)
+	}
+}
+
+// renew makes what the watch has read the copy.
+func (m *mirror[T]) renew() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := m.entries
+	m.entries, m.reading = m.reading, nil
+	for key, e := range m.entries {
+		m.tell(key, before[key], e)
+		m.reach(e.revision)
+	}
+	for key, e := range before {
+		if _, still := m.entries[key]; !still {
+			m.tell(key, e, entry[T]{})
+		}
+	}
+}
+
+// reach notes that the copy holds all up to the revision. The caller holds mu.
+func (m *mirror[T]) reach(revision uint64) {
+	if revision > m.seen {
+		m.seen = revision
 		close(m.moved)
 		m.moved = make(chan struct{})
 	}

@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -35,6 +36,48 @@ func TestMirror_CatchesUpWithWhatOthersWrote(t *testing.T) {
 	go ours.follow(t.Context(), func(error) {})
 	if err := ours.catchUp(t.Context()); err != nil || !ours.has("endpoint") {
 		t.Errorf("caught up: %v, has it: %t", err, ours.has("endpoint"))
+	}
+}
+
+// The bucket is restored while nobody follows it: its revisions begin anew.
+func TestMirror_WritesOnWhenItsBucketIsAnOlderOne(t *testing.T) {
+	t.Parallel()
+	js := rostertest.NewServer(t).Connect()
+	m := newMirror[failure](js, failingBucket)
+	put := func(key string, seconds int64) error {
+		_, over := m.get(key)
+		_, err := m.put(t.Context(), key, failure{Since: time.Unix(seconds, 0)}, over)
+		return err
+	}
+	if err := createBucket(t.Context(), js, failingBucket, "a test", 1); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		for _, key := range []string{"kept", "lost"} {
+			if err := put(key, int64(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := js.DeleteKeyValue(t.Context(), failingBucket); err != nil {
+		t.Fatal(err)
+	}
+	if err := createBucket(t.Context(), js, failingBucket, "a test", 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newMirror[failure](js, failingBucket).put(t.Context(), "kept", failure{Since: time.Unix(7, 0)}, 0); err != nil {
+		t.Fatal(err)
+	}
+	for key, there := range map[string]bool{"kept": true, "lost": false} {
+		if err := put(key, 9); !errors.Is(err, errChanged) {
+			t.Errorf("%s over a revision that is no more: %v", key, err)
+		}
+		if known, is := m.find(key); is != there || there && known.Since.Unix() != 7 {
+			t.Errorf("%s is known as %v, %t", key, known, is)
+		}
+		if err := put(key, 9); err != nil {
+			t.Errorf("%s again: %v", key, err)
+		}
 	}
 }
 

@@ -95,7 +95,12 @@ func New(cfg Config) (*Service, error) {
 	for _, src := range sources {
 		s.letters[src.stream] = newLetters(src, js, cfg.Log)
 	}
-	s.endpoints.changed = func(string) { s.listeners.stale.Store(true) }
+	s.endpoints.changed = func(string, endpoint, endpoint) { s.listeners.stale.Store(true) }
+	s.checkpoints.changed = func(key string, before, now checkpoint) {
+		if l := s.letters[key]; l != nil && now.Sequence < before.Sequence { // the stream lost its end
+			l.forget()
+		}
+	}
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "dealreg_webhook_" + name + "_total", Help: help})
 	}

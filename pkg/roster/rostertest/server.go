@@ -85,6 +85,9 @@ func (s *Server) Start() {
 	}
 }
 
+// Dir is where its store is, for tests that damage it or bring an older one back while the server is stopped.
+func (s *Server) Dir() string { return s.dir }
+
 // URL is where clients find the server, also while it is away.
 func (s *Server) URL() string { return "nats://127.0.0.1:" + strconv.Itoa(s.port) }
 
