@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -97,6 +98,9 @@ func (m ofMany) fill(ctx context.Context, history, same *dealtest.Bulk) (events 
 // carried waits until the warehouse has the log, of two ranges at least, and has rolled up one.
 func (m ofMany) carried(t *testing.T, last uint64) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	shown := regexp.MustCompile(`(?m)^dealreg_aggregator_.*`)
 	for done := regexp.MustCompile(fmt.Sprintf(`(?s)_checkpoint %d\n.*_rolled_up [1-9]`, last)); ; {
 		response, err := http.Get(m.url + "/metrics")
 		if err != nil {
@@ -107,8 +111,8 @@ func (m ofMany) carried(t *testing.T, last uint64) {
 		if done.Match(text) {
 			return
 		}
-		if err := errors.Join(err, pause(t.Context(), 20*time.Millisecond)); err != nil {
-			t.Fatal(err)
+		if err := errors.Join(err, pause(ctx, 20*time.Millisecond)); err != nil {
+			t.Fatalf("%v before the warehouse has all %d events and a roll-up:\n%s", err, last, bytes.Join(shown.FindAll(text, -1), []byte("\n")))
 		}
 	}
 }
