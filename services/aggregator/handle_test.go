@@ -37,12 +37,9 @@ func ask(t *testing.T, s *aggregator.Service, role roster.Role, method, path, bo
 func TestRoutes_ShowTheOperatorAloneTheRebuildAndThePoison(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
 	payloads := won(5)
 	payloads[1], payloads[3] = []byte("one"), []byte("two")
-	b.publish(payloads...)
-	s, _, _ := b.run()
-	b.wait(s, 5)
+	s, _, _ := b.carry(payloads)
 	p := b.rebuild(s, 0)
 	b.ended(s, p.ID)
 
@@ -87,12 +84,9 @@ func TestRoutes_ShowTheOperatorAloneTheRebuildAndThePoison(t *testing.T) {
 func TestRoutes_ShowHowFarARebuildIsHowFastAndWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
-	b.publish(won(3000)...)
-	s, _, stop := b.run()
-	b.wait(s, 3000)
+	_, _, stop := b.carry(won(3000))
 	stop()
-	s, _, _ = b.run(func(c *aggregator.Config) { c.BatchRows = 20 })
+	s, _, _ := b.run(func(c *aggregator.Config) { c.BatchRows = 20 })
 	path := "/v1/rebuilds/" + b.rebuild(s, 0).ID.String()
 	last, rises, estimated := uint64(0), 0, false
 	b.eventually(func() error {

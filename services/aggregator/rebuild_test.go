@@ -51,7 +51,7 @@ func (b *bench) ended(s *aggregator.Service, id deal.ID) aggregator.Progress {
 // eventually asks until there is no error; each question goes to an engine.
 func (b *bench) eventually(ask func() error) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
 	for {
 		err := ask()
@@ -83,10 +83,7 @@ func (b *bench) falsify() {
 func TestRebuild_ServesTheOldTotalsUntilAllNewOnesAreThere(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
-	b.publish(won(2000)...)
-	s, health, _ := b.run(func(c *aggregator.Config) { c.BatchRows = 100 })
-	b.wait(s, 2000)
+	s, health, _ := b.carry(won(2000), func(c *aggregator.Config) { c.BatchRows = 100 })
 	b.falsify()
 	p := b.rebuild(s, 0)
 	if again := b.rebuild(s, 0); again.ID != p.ID {
@@ -117,10 +114,7 @@ func TestRebuild_ServesTheOldTotalsUntilAllNewOnesAreThere(t *testing.T) {
 func TestRebuild_FeedsTheServedTotalsMeanwhile(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
-	b.publish(won(1500)...)
-	s, _, _ := b.run(func(c *aggregator.Config) { c.BatchRows = 50 })
-	b.wait(s, 1500)
+	s, _, _ := b.carry(won(1500), func(c *aggregator.Config) { c.BatchRows = 50 })
 	p := b.rebuild(s, 0)
 	for i := range 10 {
 		b.publish(won(10)...)
@@ -139,11 +133,8 @@ func TestRebuild_FeedsTheServedTotalsMeanwhile(t *testing.T) {
 func TestRebuild_StoppedAnywhereGoesOn(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
-	b.publish(won(1500)...)
 	small := func(c *aggregator.Config) { c.BatchRows = 64 }
-	s, _, stop := b.run(small)
-	b.wait(s, 1500)
+	s, _, stop := b.carry(won(1500), small)
 	b.falsify()
 	p := b.rebuild(s, 0)
 	for stopped := range uint64(4) {
@@ -173,10 +164,7 @@ func TestRebuild_StoppedAnywhereGoesOn(t *testing.T) {
 func TestRebuild_KilledAfterTheExchangeStaysDone(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
-	b.publish(won(100)...)
-	s, _, stop := b.run()
-	b.wait(s, 100)
+	_, _, stop := b.carry(won(100))
 	stop()
 	b.falsify()
 	plan := warehouse.Rebuild{ID: deal.ID{15: 77}, StartedAt: time.Unix(1, 0).UTC()}
@@ -203,7 +191,7 @@ func TestRebuild_KilledAfterTheExchangeStaysDone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = next.Close()
-	s, _, _ = b.run()
+	s, _, _ := b.run()
 	if got := b.ended(s, plan.ID); got.State != aggregator.RebuildDone {
 		t.Errorf("got %+v", got)
 	}
@@ -215,10 +203,7 @@ func TestRebuild_KilledAfterTheExchangeStaysDone(t *testing.T) {
 func TestRebuild_HealsWhatHaltedTheAggregator(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
-	b.publish(won(50)...)
-	s, _, stop := b.run()
-	b.wait(s, 50)
+	_, _, stop := b.carry(won(50))
 	stop()
 	warehousetest.Exec(t, b.dsn, "DELETE FROM deal_events WHERE seq = 20")
 	s, health, _ := b.run()
@@ -324,17 +309,14 @@ func (b *bench) takesAsItIs(s *aggregator.Service, last uint64) {
 func TestRebuild_ResumedOnALogThatLostItsEndHidesNothing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
-	b.publish(won(50)...)
-	s, _, stop := b.run()
-	b.wait(s, 50)
+	_, _, stop := b.carry(won(50))
 	stop()
 	plan := warehouse.Rebuild{ID: deal.ID{15: 77}, StartedAt: time.Unix(1, 0).UTC()}
 	if err := b.warehouse.BeginRebuild(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}
 	b.lose(30)
-	s, _, _ = b.run()
+	s, _, _ := b.run()
 	b.failsByLoss(s, plan.ID, stream.TruncatedError{Known: 50, Last: 30})
 	if got := halted[*stream.TruncatedError](b, s); *got != (stream.TruncatedError{Known: 50, Last: 30}) {
 		t.Errorf("got %+v", got)
@@ -346,14 +328,11 @@ func TestRebuild_ResumedOnALogThatLostItsEndHidesNothing(t *testing.T) {
 func TestRebuild_OfAHoleHidesNoLossOfTheLog(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
-	b.publish(won(50)...)
-	s, _, stop := b.run()
-	b.wait(s, 50)
+	_, _, stop := b.carry(won(50))
 	stop()
 	warehousetest.Exec(t, b.dsn, "DELETE FROM deal_events WHERE seq = 20")
 	b.lose(30)
-	s, _, _ = b.run()
+	s, _, _ := b.run()
 	_ = halted[*aggregator.HoleError](b, s)
 	p := b.rebuild(s, 0)
 	b.failsByLoss(s, p.ID, stream.TruncatedError{Known: 50, Last: 30})
@@ -363,12 +342,9 @@ func TestRebuild_OfAHoleHidesNoLossOfTheLog(t *testing.T) {
 func TestRebuild_FailsWhenTheLogLosesItsEndMeanwhile(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
-	b.publish(won(3000)...)
-	s, _, stop := b.run()
-	b.wait(s, 3000)
+	_, _, stop := b.carry(won(3000))
 	stop()
-	s, _, _ = b.run(func(c *aggregator.Config) { c.BatchRows = 20 })
+	s, _, _ := b.run(func(c *aggregator.Config) { c.BatchRows = 20 })
 	p := b.rebuild(s, 0)
 	b.eventually(func() error {
 		if now, _ := s.Rebuild(t.Context()); now.State != aggregator.RebuildRunning || now.Position == 0 {
@@ -387,10 +363,7 @@ func TestRebuild_FailsWhenTheLogLosesItsEndMeanwhile(t *testing.T) {
 func TestRebuild_AcceptsNoLaterLoss(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
-	b.publish(won(50)...)
-	s, _, stop := b.run()
-	b.wait(s, 50)
+	_, _, stop := b.carry(won(50))
 	stop()
 	b.dropLog()
 	b.log()
@@ -400,7 +373,7 @@ func TestRebuild_AcceptsNoLaterLoss(t *testing.T) {
 	if err := b.warehouse.BeginRebuild(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}
-	s, _, _ = b.run()
+	s, _, _ := b.run()
 	got := b.ended(s, plan.ID)
 	if lost, ok := errors.AsType[*stream.TruncatedError](got.Err); !ok || *lost != (stream.TruncatedError{Known: 30, Last: 20}) {
 		t.Errorf("got %+v", got)
@@ -411,10 +384,7 @@ func TestRebuild_AcceptsNoLaterLoss(t *testing.T) {
 func TestRebuild_BegunWithoutAnAnswerIsCarriedOut(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
-	b.publish(won(10)...)
-	s, _, _ := b.run()
-	b.wait(s, 10)
+	s, _, _ := b.carry(won(10))
 	first := b.rebuild(s, 0)
 	b.ended(s, first.ID)
 	begun := warehouse.Rebuild{ID: deal.ID{15: 77}, StartedAt: time.Unix(1, 0).UTC()}
@@ -433,10 +403,7 @@ func TestRebuild_BegunWithoutAnAnswerIsCarriedOut(t *testing.T) {
 func TestRebuild_OfADamagedLogFailsAndLeavesWhatIsServed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
-	b.publish(won(50)...)
-	s, _, _ := b.run()
-	b.wait(s, 50)
+	s, _, _ := b.carry(won(50))
 	log, err := b.js.Stream(t.Context(), stream.DealsStream)
 	if err != nil {
 		t.Fatal(err)
@@ -459,18 +426,15 @@ func TestRebuild_OfADamagedLogFailsAndLeavesWhatIsServed(t *testing.T) {
 func TestRun_RepairsPoisonThatItUnderstands(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.log()
 	payloads := won(6)
 	payloads[4] = []byte("never an event")
-	b.publish(payloads...)
-	s, _, stop := b.run()
-	b.wait(s, 6)
+	_, _, stop := b.carry(payloads)
 	stop()
 	for _, seq := range []uint64{3, 6} {
 		warehousetest.Spoil(t, b.dsn, seq, payloads[seq-1])
 	}
 	b.holds(6, 3, 3)
-	s, _, _ = b.run()
+	s, _, _ := b.run()
 	b.wait(s, 6)
 	b.holds(6, 5, 1)
 	if rows := warehousetest.Rows(t, b.dsn); rows < 6 || rows > 8 {
