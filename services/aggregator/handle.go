@@ -97,8 +97,14 @@ func (s *Service) getRebuild(ctx context.Context, in *struct {
 	ID deal.ID `path:"id" doc:"The rebuild"`
 },
 ) (*struct{ Body RebuildReport }, error) {
-	p, known := s.Rebuild(ctx)
-	if httpapi.Caller(ctx).Role != roster.RoleOperator || !known || p.ID != in.ID {
+	if httpapi.Caller(ctx).Role != roster.RoleOperator {
+		return nil, httpapi.NotFound()
+	}
+	p, err := s.Rebuild(ctx)
+	switch {
+	case errors.Is(err, errStarting):
+		return nil, httpapi.Unavailable(err.Error(), nil)
+	case err != nil || p.ID != in.ID:
 		return nil, httpapi.NotFound()
 	}
 	return &struct{ Body RebuildReport }{reportOf(p)}, nil

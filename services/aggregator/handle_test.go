@@ -81,6 +81,31 @@ func TestRoutes_ShowTheOperatorAloneTheRebuildAndThePoison(t *testing.T) {
 	}
 }
 
+// A rebuild that a process before this one began exists, whether or not this one has seen it.
+func TestRoutes_KnowOfNoRebuildOnlyAfterALookForOne(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s, err := aggregator.New(aggregator.Config{NATS: b.nc, Warehouse: b.warehouse}) // it does not run, so it has not looked
+	if err != nil {
+		t.Fatal(err)
+	}
+	const path = "/v1/rebuilds/00000000-0000-4000-8000-000000000000"
+	if code := ask(t, s, roster.RoleOperator, http.MethodGet, path, "", nil); code != http.StatusServiceUnavailable {
+		t.Errorf("before the look: %d", code)
+	}
+	if code := ask(t, s, roster.RoleRegistrar, http.MethodGet, path, "", nil); code != http.StatusNotFound {
+		t.Errorf("to others: %d", code)
+	}
+	b.log()
+	s, _, _ = b.run()
+	b.eventually(func() error {
+		if code := ask(t, s, roster.RoleOperator, http.MethodGet, path, "", nil); code != http.StatusNotFound {
+			return fmt.Errorf("after the look: %d", code)
+		}
+		return nil
+	})
+}
+
 func TestRoutes_ShowHowFarARebuildIsHowFastAndWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -73,6 +73,7 @@ func newRebuilder(live *Service) *rebuilder {
 var (
 	// errStarting says that a rebuild of before has to be looked for first.
 	errStarting = errors.New("the aggregator is starting")
+	errNone     = errors.New("no rebuild is known")
 	errDropped  = errors.New("the database of the rebuild is gone: the log tells why, then start another")
 )
 
@@ -141,18 +142,26 @@ func (r *rebuilder) begun(ctx context.Context) *warehouse.Rebuild {
 	return begun
 }
 
-// Rebuild gives the progress of the rebuild under way, or of the last one; false when none is known.
-func (s *Service) Rebuild(ctx context.Context) (Progress, bool) {
-	r := s.rebuilder
-	r.mu.Lock()
-	latest := r.latest
-	if latest == nil {
-		r.mu.Unlock()
-		return Progress{}, false
+// Rebuild gives the progress of the rebuild under way, or of the last one. The error says that none is known, or not yet.
+func (s *Service) Rebuild(ctx context.Context) (Progress, error) {
+	u, err := s.rebuilder.last()
+	if err != nil {
+		return Progress{}, err
 	}
-	u := *latest
-	r.mu.Unlock()
-	return r.progress(ctx, u), true
+	return s.rebuilder.progress(ctx, u), nil
+}
+
+// last is the latest rebuild. Errors are errStarting and errNone.
+func (r *rebuilder) last() (undertaking, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case !r.looked:
+		return undertaking{}, errStarting
+	case r.latest == nil:
+		return undertaking{}, errNone
+	}
+	return *r.latest, nil
 }
 
 func (r *rebuilder) progress(ctx context.Context, u undertaking) Progress {

@@ -32,9 +32,9 @@ func (b *bench) ended(s *aggregator.Service, id deal.ID) aggregator.Progress {
 	b.t.Helper()
 	var last aggregator.Progress
 	b.eventually(func() error {
-		p, known := s.Rebuild(b.t.Context())
-		if !known || p.ID != id {
-			return fmt.Errorf("the rebuild %s is not known: %+v", id, p)
+		p, err := s.Rebuild(b.t.Context())
+		if err != nil || p.ID != id {
+			return fmt.Errorf("the rebuild %s is not known: %+v, %w", id, p, err)
 		}
 		if p.Position < last.Position {
 			b.t.Errorf("the position went back from %d to %d", last.Position, p.Position)
@@ -139,9 +139,9 @@ func TestRebuild_StoppedAnywhereGoesOn(t *testing.T) {
 	p := b.rebuild(s, 0)
 	for stopped := range uint64(4) {
 		b.eventually(func() error {
-			now, known := s.Rebuild(t.Context())
-			if !known || now.ID != p.ID {
-				return fmt.Errorf("not known yet: %+v", now)
+			now, err := s.Rebuild(t.Context())
+			if err != nil || now.ID != p.ID {
+				return fmt.Errorf("not known yet: %+v, %w", now, err)
 			}
 			if now.State == aggregator.RebuildRunning && now.Position < 400*stopped {
 				return fmt.Errorf("at %d", now.Position)
