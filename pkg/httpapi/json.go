@@ -11,13 +11,15 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
 )
 
-// strictJSON reads JSON so that no error repeats what was sent, and refuses what encoding/json would silently
-// repair: text that is not UTF-8.
+// strictJSON reads JSON so that no error repeats what was sent, and refuses what encoding/json would silently repair: text
+// that is not UTF-8, and a field that stands there twice.
 var strictJSON = huma.Format{
 	Marshal: func(w io.Writer, v any) error {
 		enc := json.NewEncoder(w)
@@ -28,13 +30,15 @@ var strictJSON = huma.Format{
 		if !utf8.Valid(data) {
 			return errors.New("the body is not UTF-8: write it in that encoding")
 		}
-		err := json.Unmarshal(data, v)
-		var syntax *json.SyntaxError
+		err := jsonv2.Unmarshal(data, v)
+		var syntax *jsontext.SyntacticError
 		switch {
 		case err == nil:
 			return nil
+		case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
+			return fmt.Errorf("the body has %s twice: write it once", shorten(string(syntax.JSONPointer)))
 		case errors.As(err, &syntax):
-			return fmt.Errorf("the body is not JSON at byte %d: correct the quotes, commas and brackets there", syntax.Offset)
+			return fmt.Errorf("the body is not JSON at byte %d: correct the quotes, commas and brackets there", syntax.ByteOffset+1)
 		default:
 			return errors.New(remedyOf(err.Error()))
 		}

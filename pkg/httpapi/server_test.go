@@ -173,6 +173,7 @@ func TestProblem_NamesFieldAndRemedyAndEchoesNothing(t *testing.T) {
 	}{
 		"broken JSON":     {`{"name": SENTINEL`, 400, []httpapi.Fault{{Detail: "the body is not JSON at byte 10: correct the quotes, commas and brackets there"}}},
 		"two values":      {`{"name":"a"} {}`, 400, []httpapi.Fault{{Detail: "the body is not JSON at byte 14: correct the quotes, commas and brackets there"}}},
+		"a field twice":   {`{"name":"a","name":"b"}`, 400, []httpapi.Fault{{Detail: "the body has /name twice: write it once"}}},
 		"not UTF-8":       {"{\"name\":\"\xff\"}", 400, []httpapi.Fault{{Detail: "the body is not UTF-8: write it in that encoding"}}},
 		"no body":         {``, 400, nil},
 		"an array":        {`[]`, 422, []httpapi.Fault{{Detail: "wrong type: write an object"}}},
