@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 )
@@ -41,7 +42,8 @@ type committer struct {
 // waiter is an event whose writer waits for its turn.
 type waiter struct {
 	ctx     context.Context //nolint:containedctx // the writer's own bounds the publish that another one begins for it
-	draft   *Draft
+	deal    deal.ID
+	behind  uint64
 	message *nats.Msg    // made by the writer: only a batch's way to the server is one behind the other
 	done    chan outcome // has room for the one that comes, also when nobody waits for it any more
 }
@@ -54,7 +56,7 @@ type outcome struct {
 // append writes the event and gives its sequence once it is on the disk. After an error that is not the server's own it
 // may be in the log.
 func (c *committer) append(ctx context.Context, d *Draft) (uint64, error) {
-	w := &waiter{ctx: ctx, draft: d, message: d.message(), done: make(chan outcome, 1)}
+	w := &waiter{ctx: ctx, deal: d.Event.Deal.ID, behind: d.Behind, message: d.message(), done: make(chan outcome, 1)}
 	if c.enter(w) {
 		defer c.letOthers()
 		return c.log.publish(ctx, w.message)
@@ -106,10 +108,10 @@ func (c *committer) next() []*waiter {
 	var round, later []*waiter
 	taken := make(map[deal.ID]bool, len(c.waiting))
 	for _, w := range c.waiting {
-		if id := w.draft.Event.Deal.ID; len(round) == groupMost || taken[id] {
+		if len(round) == groupMost || taken[w.deal] {
 			later = append(later, w)
 		} else {
-			taken[id] = true
+			taken[w.deal] = true
 			round = append(round, w)
 		}
 	}
@@ -122,7 +124,7 @@ func (c *committer) write(round []*waiter) {
 	if len(round) >= groupFrom {
 		round = c.group(round)
 		for _, w := range round {
-			w.message = w.draft.message() // without the marks of the batch
+			unmark(w.message)
 		}
 	}
 	var singles sync.WaitGroup
@@ -177,20 +179,27 @@ func tell(round []*waiter, first uint64, err error) {
 func (c *committer) part(ctx context.Context, round []*waiter) (current, overtaken []*waiter) {
 	ids := make([]deal.ID, len(round))
 	for i, w := range round {
-		ids[i] = w.draft.Event.Deal.ID
+		ids[i] = w.deal
 	}
 	latest, err := c.log.Latest(ctx, ids)
 	if err != nil {
 		return nil, round
 	}
 	for _, w := range round {
-		if latest[w.draft.Event.Deal.ID].Sequence == w.draft.Behind {
+		if latest[w.deal].Sequence == w.behind {
 			current = append(current, w)
 		} else {
 			overtaken = append(overtaken, w)
 		}
 	}
 	return current, overtaken
+}
+
+// unmark takes off what made the message one of a batch.
+func unmark(m *nats.Msg) {
+	for _, mark := range []string{jetstreamext.BatchIDHeader, jetstreamext.BatchSeqHeader, jetstreamext.BatchCommitHeader} {
+		m.Header.Del(mark)
+	}
 }
 
 func messages(round []*waiter) []*nats.Msg {
