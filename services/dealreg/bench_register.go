@@ -27,8 +27,8 @@ import (
 const benchClients = 256
 
 // benchRegister measures registrations through the handler that the listener serves, called in this process, and in the
-// same run what bounds them: publishing the same event without dealreg, one at a time and in atomic batches as large as
-// the registry's own were. All is measured in turn, several times over, because other work on the machine comes and goes.
+// same run what bounds them: publishing the same event without dealreg, one at a time by one client and by as many, and in
+// atomic batches as large as the registry's own were. All is measured in turn, several times over, because other work on the machine comes and goes.
 type benchRegister struct {
 	Seconds int `default:"20" help:"All measurements together take about so long."`
 	Deals   int `default:"200000" help:"Deals that are registered at most."`
@@ -52,7 +52,7 @@ func (c *benchRegister) Run(ctx context.Context, log *zap.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, registry.stop()) }()
-	const measurements = 4
+	const measurements = 5
 	b := &registerBench{
 		benchEngines: engines, registry: registry,
 		limit: time.Duration(c.Seconds) * time.Second / (benchRounds*measurements + 1),
@@ -101,10 +101,11 @@ func (b *registerBench) run(ctx context.Context) error {
 	if err := b.warmUp(ctx); err != nil {
 		return err
 	}
-	var one, many, single, batches pace
+	var one, many, single, singles, batches pace
 	for range benchRounds {
 		if err := errors.Join(
-			b.publish(ctx, 1, &single), b.register(ctx, 1, &one), b.publish(ctx, b.batch, &batches), b.register(ctx, benchClients, &many),
+			b.publish(ctx, 1, &single), b.register(ctx, 1, &one),
+			b.publish(ctx, benchClients, &singles), b.publishBatches(ctx, &batches), b.register(ctx, benchClients, &many),
 		); err != nil {
 			return err
 		}
@@ -113,7 +114,7 @@ func (b *registerBench) run(ctx context.Context) error {
 		Bench: "register", Figure: many.perSecond(), Unit: "deals/s", Limit: batches.perSecond(),
 		Also: map[string]float64{
 			"clients": benchClients, "deals": float64(many.events + one.events), "bytes_per_event": float64(len(b.event.Data)), "events_per_batch": float64(b.batch),
-			"single_publishes_per_second": single.perSecond(), "times_single_publishes": many.perSecond() / single.perSecond(),
+			"single_publishes_per_second": single.perSecond(), "single_publishes_at_once_per_second": singles.perSecond(), "times_single_publishes": many.perSecond() / single.perSecond(),
 			"client_p50_microseconds": many.p50Micros(), "single_publish_p50_microseconds": single.p50Micros(),
 			"one_client_p50_microseconds": one.p50Micros(), "one_client_times_single_publish": one.p50Micros() / single.p50Micros(),
 		},
@@ -162,9 +163,15 @@ func meanBatch(ctx context.Context, log jetstream.Stream) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the log: %w", err)
 	}
+	pending := consumer.CachedInfo().NumPending
+	messages, err := consumer.Messages()
+	if err != nil {
+		return 0, fmt.Errorf("read the log: %w", err)
+	}
+	defer messages.Stop()
 	events, batches := 0, 0
-	for range consumer.CachedInfo().NumPending {
-		m, err := consumer.Next(jetstream.FetchContext(ctx))
+	for range pending {
+		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return 0, fmt.Errorf("read the log: %w", err)
 		}
@@ -178,35 +185,51 @@ func meanBatch(ctx context.Context, log jetstream.Stream) (int, error) {
 	return max(2, events/max(1, batches)), nil
 }
 
-// publish measures publishing without dealreg: size events at a time, on new subjects that nobody else writes.
-func (b *registerBench) publish(ctx context.Context, size int, p *pace) error {
+// publishBatches measures publishing without dealreg, as many events at a time as the registry's batches have.
+func (b *registerBench) publishBatches(ctx context.Context, p *pace) error {
 	for began := time.Now(); time.Since(began) < b.limit && ctx.Err() == nil; {
-		messages := make([]*nats.Msg, size)
+		messages := make([]*nats.Msg, b.batch)
 		for i := range messages {
-			m := nats.NewMsg("bench." + uuid.NewString())
-			m.Data = b.event.Data
-			maps.Copy(m.Header, b.event.Header)
-			messages[i] = m
+			messages[i] = b.another()
 		}
 		start := time.Now()
-		var err error
-		if size == 1 {
-			_, err = b.js.PublishMsg(ctx, messages[0])
-		} else {
-			_, err = jetstreamext.PublishMsgBatch(ctx, b.js, messages, jetstreamext.BatchFlowControl{})
+		if _, err := jetstreamext.PublishMsgBatch(ctx, b.js, messages, jetstreamext.BatchFlowControl{}); err != nil {
+			return fmt.Errorf("publish %d events: %w", b.batch, err)
 		}
-		if err != nil {
-			return fmt.Errorf("publish %d events: %w", size, err)
-		}
-		took := time.Since(start)
-		p.add(uint64(size), took) // #nosec G115 -- a size
-		p.each = append(p.each, took)
+		p.add(uint64(b.batch), time.Since(start)) // #nosec G115 -- a size
 	}
 	return ctx.Err()
 }
 
+// publish measures publishing without dealreg, one event at a time by each of so many clients.
+func (b *registerBench) publish(ctx context.Context, clients int, p *pace) error {
+	return b.crowd(ctx, clients, p, func() (time.Duration, error) {
+		m, start := b.another(), time.Now()
+		_, err := b.js.PublishMsg(ctx, m)
+		return time.Since(start), err
+	})
+}
+
+// another is the event once more, on a subject of its own.
+func (b *registerBench) another() *nats.Msg {
+	m := nats.NewMsg("bench." + uuid.NewString())
+	m.Data = b.event.Data
+	maps.Copy(m.Header, b.event.Header)
+	return m
+}
+
 // register measures registrations of so many clients at a time.
 func (b *registerBench) register(ctx context.Context, clients int, p *pace) error {
+	answers := sync.Pool{New: func() any { return new(benchAnswer) }}
+	return b.crowd(ctx, clients, p, func() (time.Duration, error) {
+		answer := answers.Get().(*benchAnswer) //nolint:forcetypeassert // put there below
+		defer answers.Put(answer)
+		return b.registry.register(ctx, answer)
+	})
+}
+
+// crowd measures what so many clients do at the same time, each once more when it is done.
+func (b *registerBench) crowd(ctx context.Context, clients int, p *pace, once func() (time.Duration, error)) error {
 	var mu sync.Mutex
 	var failed error
 	var begun atomic.Int64
@@ -215,11 +238,10 @@ func (b *registerBench) register(ctx context.Context, clients int, p *pace) erro
 	for range clients {
 		crowd.Go(func() {
 			var each []time.Duration
-			var answer benchAnswer
 			var err error
 			for err == nil && time.Since(start) < b.limit && begun.Add(1) <= int64(b.deals) {
 				var took time.Duration
-				if took, err = b.registry.register(ctx, &answer); err == nil {
+				if took, err = once(); err == nil {
 					each = append(each, took)
 				}
 			}
