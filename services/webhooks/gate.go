@@ -15,7 +15,7 @@ import (
 const (
 	// maxHeld bounds the events of the queue that wait for one endpoint; more become a gap.
 	maxHeld = 64
-	// holdsFor bounds how long an event waits for the endpoint's rate; more become a gap.
+	// holdsFor bounds how long a new event waits for the endpoint's rate; more become a gap.
 	holdsFor = time.Second
 	// waitsFor bounds how long an event waits in all: its message must be done before it is given to somebody else.
 	waitsFor = 30 * time.Second
@@ -70,7 +70,7 @@ func (g *gate) enter(q queued, e endpoint, current func() gap, now time.Time) (w
 	g.setRate(e.Rate)
 	turn := g.limiter.ReserveN(now, 1)
 	wait := turn.DelayFrom(now)
-	if wait > holdsFor {
+	if wait > g.patience(q, e) {
 		turn.CancelAt(now)
 		return g.choose(q, e, c, true, now), false
 	}
@@ -79,6 +79,21 @@ func (g *gate) enter(q queued, e endpoint, current func() gap, now time.Time) (w
 		g.helpers++
 	}
 	return attempt, help
+}
+
+// patience is how long the event may wait for the endpoint's rate. Each cursor has always taken the next turn already: a
+// retry waits for the one behind them, or it would be put off again and again until the backlog is done.
+func (g *gate) patience(q queued, e endpoint) time.Duration {
+	if q.Fresh() {
+		return holdsFor
+	}
+	turns := 1
+	for _, is := range g.running {
+		if is {
+			turns++
+		}
+	}
+	return min(holdsFor+time.Duration(float64(turns)/e.Rate*float64(time.Second)), waitsFor)
 }
 
 func (g *gate) choose(q queued, e endpoint, c gap, full bool, now time.Time) way {

@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -63,6 +64,27 @@ func TestBreaker_ShutsAfterFailuresInARowAndOpensWithASuccess(t *testing.T) {
 	b.succeeded()
 	if b.shut(at, p) {
 		t.Error("shut after a success")
+	}
+}
+
+func TestGate_ARetryGetsATurnBesideCursors(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1_000_000, 0)
+	for _, c := range []struct {
+		rate    float64
+		cursors int
+	}{{rate: 50, cursors: 7}, {rate: 1, cursors: 1}, {rate: 1, cursors: 7}, {rate: 0.1, cursors: 1}} {
+		g, e := newGate(deal.ID{1}, 2, probing{After: 5}), endpoint{Rate: c.rate}
+		backlog := func() gap { return gap{From: 10, At: 10, Through: 1000} }
+		g.turn(c.rate, at) // the one that is free at once
+		for cursor := range c.cursors {
+			g.running[strconv.Itoa(cursor)] = true
+			g.turn(c.rate, at)
+		}
+		retry := queued{Delivery: stream.Delivery{Sequences: []uint64{5}, Attempt: 2}}
+		if w, _ := g.enter(retry, e, backlog, at); w != attempt {
+			t.Errorf("%+v: way %d", c, w)
+		}
 	}
 }
 
