@@ -34,6 +34,7 @@ type backend struct {
 	volume   string          // the answer to every question for the volume; empty for 404
 	pairs    string          // the one by pair, if it is another
 	before   string          // the latest release of 2024; empty for 404
+	releases string          // the items of the list of statements
 	asked    []string
 	proof    api.Proof // of the last sign-in
 }
@@ -68,7 +69,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "":
 		_, _ = io.WriteString(w, `{"id":"`+theAssociation+`","name":"Harbour","time_zone":"Europe/Berlin","year_starts_in":1,"reporting_currency":"EUR","disclosure":"open"}`)
 	case path == "/statements":
-		_, _ = io.WriteString(w, `{"items":[]}`)
+		_, _ = io.WriteString(w, `{"items":[`+b.releases+`]}`)
 	case path == "/statements/2024/latest" && b.before != "":
 		_, _ = io.WriteString(w, b.before)
 	case path == "/volume" && r.URL.Query().Get("by") == "pair" && b.pairs != "":
@@ -276,6 +277,21 @@ func TestPairs_CountAsOthersOnlyThoseInThePairsThatAreDrawn(t *testing.T) {
 		}
 		if _, matrix := s.do(http.MethodGet, yearPath+"/pairs?view=matrix", nil); !strings.Contains(matrix, `<th scope="row">`+c.others+`</th>`) {
 			t.Errorf("the matrix does not say %q: %s", c.others, matrix)
+		}
+	}
+}
+
+func TestPages_LeaveMonthsBlankThatHaveNotBegun(t *testing.T) {
+	t.Parallel()
+	s := newSite(t) // in November 2026
+	s.backend.volume = `{"currency":"EUR","as_of_sequence":7,"total":{"amount":"5.00","deals":1},"previous_year":{"amount":"0.00"},"items":[` +
+		`{"month":"2026-10","amount":"0.00","deals":0},{"month":"2026-11","amount":"5.00","deals":1},{"month":"2026-12","amount":"0.00","deals":0}]}`
+	s.signIn()
+	_, text := s.do(http.MethodGet, "/a/"+theAssociation+"/2026", nil)
+	for month, want := range map[string]string{"October": "€0.00", "November": "€5.00", "December": ""} {
+		_, row, _ := strings.Cut(text, `<th scope="row">`+month+`</th>`)
+		if row = strings.TrimSpace(row); !strings.HasPrefix(row, `<td class="n">`+want+`</td>`) {
+			t.Errorf("%s: %.80s", month, row)
 		}
 	}
 }
