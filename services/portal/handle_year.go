@@ -2,6 +2,7 @@ package portal
 
 import (
 	"cmp"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -225,7 +226,7 @@ func (v *visit) nav(association deal.ID, base, here string) []link {
 	return links
 }
 
-// goToYear answers the year picker, and the association's own address with the current year.
+// goToYear answers the year picker, and the association's own address with the newest year that has something to show.
 func (s *Service) goToYear(v *visit) error {
 	id, err := deal.ParseID(v.r.PathValue("association"))
 	if err != nil {
@@ -236,11 +237,13 @@ func (s *Service) goToYear(v *visit) error {
 		return err
 	}
 	query := v.r.URL.Query()
-	at := yearAddress{association: id, year: v.currentYear(association)}
+	at := yearAddress{association: id}
 	if asked := query.Get("year"); asked != "" {
 		if at.year, err = strconv.Atoi(asked); err != nil {
 			return errNotFound
 		}
+	} else if at.year, err = v.newestYear(association); err != nil {
+		return err
 	}
 	view := query.Get("view")
 	if view != viewChapters && view != viewPairs && view != viewMembers {
@@ -248,6 +251,27 @@ func (s *Service) goToYear(v *visit) error {
 	}
 	v.redirect(at.path(view), url.Values{})
 	return nil
+}
+
+// newestYear is the current year for who sees it live or a release of it, else the newest year that has a release, if any.
+func (v *visit) newestYear(a api.Association) (int, error) {
+	now := v.currentYear(a)
+	releases, err := v.api.Releases(v.ctx, a.ID)
+	if err != nil && api.StatusOf(err) != http.StatusNotFound {
+		return 0, err
+	}
+	if len(releases) == 0 {
+		return now, nil
+	}
+	newest := slices.MaxFunc(releases, func(x, y api.Release) int { return cmp.Compare(x.Year, y.Year) }).Year
+	if newest == now {
+		return now, nil
+	}
+	_, err = v.api.Volume(v.ctx, a.ID, api.Cut{Year: now, By: "total"})
+	if api.StatusOf(err) == http.StatusNotFound {
+		return newest, nil
+	}
+	return now, err
 }
 
 // noRelease says that nothing was published for a year, and what was.

@@ -296,6 +296,30 @@ func TestPages_LeaveMonthsBlankThatHaveNotBegun(t *testing.T) {
 	}
 }
 
+func TestAssociation_LeadsToTheNewestYearThatHasSomethingToShow(t *testing.T) {
+	t.Parallel()
+	s := newSite(t) // in November 2026
+	s.signIn()
+	const r2024, r2025, r2026 = `{"year":2024,"release":1}`, `{"year":2025,"release":1}`, `{"year":2026,"release":1}`
+	for _, c := range []struct {
+		releases, volume, want string
+	}{
+		{r2024 + "," + r2025, "", "2025"}, // nothing of the current year was released yet
+		{r2025 + "," + r2026 + "," + r2024, "", "2026"},
+		{"", "", "2026"}, // says that nothing was published
+		{r2025, oneYear, "2026"},
+	} {
+		s.backend.releases, s.backend.volume = c.releases, c.volume
+		response, _ := s.do(http.MethodGet, "/a/"+theAssociation, nil)
+		if to := response.Header.Get("Location"); to != "/a/"+theAssociation+"/"+c.want {
+			t.Errorf("with the releases %s and the volume %q: %d to %s, want %s", c.releases, c.volume, response.StatusCode, to, c.want)
+		}
+	}
+	if response, _ := s.do(http.MethodGet, "/a/"+theAssociation+"?year=2026&view=pairs", nil); response.Header.Get("Location") != "/a/"+theAssociation+"/2026/pairs" {
+		t.Errorf("the year that was asked for: %s", response.Header.Get("Location"))
+	}
+}
+
 func TestSession_IsKeptFromScriptsOtherSitesAndReadersOfTheStore(t *testing.T) {
 	t.Parallel()
 	for _, secure := range []bool{false, true} {
