@@ -39,11 +39,12 @@ type Log struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	commit committer
-	lost   atomic.Pointer[error]
+	seen   atomic.Pointer[look] // the last one; nil while nobody keeps the end
 }
 
 // NewLog makes a Log on the connection. It asks nothing of the server yet. All writers of a process share one Log: only
-// then do they share the syncs of the disk.
+// then do they share the syncs of the disk. Where KeepEnd runs, the connection is one without a nats.ReconnectBufSize: what
+// the client keeps while it is away, it sends before anybody can look at the log.
 func NewLog(nc *nats.Conn) (*Log, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -130,7 +131,7 @@ func (l *Log) Append(ctx context.Context, d Draft) (uint64, error) {
 
 // publish writes one event alone. After an error that is not the server's own it may be in the log.
 func (l *Log) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
-	if err := l.writable(); err != nil {
+	if err := l.writable(ctx); err != nil {
 		return 0, err
 	}
 	ack, err := l.js.PublishMsg(ctx, m, jetstream.WithExpectStream(DealsStream))
@@ -189,7 +190,7 @@ func (l *Log) AppendBatch(ctx context.Context, drafts []Draft) error {
 // publishBatch writes events of different deals, all or none, one behind the other, and gives the last one's sequence.
 // After an error that is not the server's own they may be in the log.
 func (l *Log) publishBatch(ctx context.Context, messages []*nats.Msg) (last uint64, err error) {
-	if err := l.writable(); err != nil {
+	if err := l.writable(ctx); err != nil {
 		return 0, err
 	}
 	// Without flow control only the commit waits, as long as ctx does; an answer to the first message has a time of its own.
@@ -271,12 +272,26 @@ func (l *Log) next(ctx context.Context, id deal.ID, from uint64) (Stored, error)
 	return l.get(ctx, getRequest{Sequence: from, NextFor: Subject(id)})
 }
 
-// writable fails at once while the log must not be written or is out of reach.
-func (l *Log) writable() error {
-	if err := l.Lost(); err != nil {
-		return err
+// writable fails at once while the log must not be written or is out of reach. On a new connection it waits until KeepEnd
+// has looked at the log: it may have come back without its end.
+func (l *Log) writable(ctx context.Context) error {
+	for {
+		seen := l.seen.Load()
+		if seen != nil && seen.lost != nil {
+			return seen.lost
+		}
+		if err := connected(l.nc); err != nil {
+			return err
+		}
+		if seen == nil || seen.connection == l.connection() {
+			return nil
+		}
+		select {
+		case <-seen.next:
+		case <-ctx.Done():
+			return fmt.Errorf("wait until the log was looked at: %w", ctx.Err())
+		}
 	}
-	return connected(l.nc)
 }
 
 // connected fails at once while there is no connection: the client would keep a write and send it later, when nobody

@@ -144,17 +144,26 @@ func (l *Log) Holds(ctx context.Context, end End) error {
 
 // Reaches makes sure that the log reaches as far as it was known to. The errors are those of Holds.
 func (l *Log) Reaches(ctx context.Context) error {
-	known, _, err := l.remembered(ctx)
-	if err != nil {
-		return err
+	_, _, err := l.reaches(ctx)
+	return err
+}
+
+// reaches is Reaches, and gives what was remembered.
+func (l *Log) reaches(ctx context.Context) (known End, revision uint64, err error) {
+	known, revision, err = l.remembered(ctx)
+	if err == nil {
+		err = l.Holds(ctx, known)
 	}
-	return l.Holds(ctx, known)
+	return known, revision, err
 }
 
 // remembered is the end that was remembered, and its revision in the bucket; both are zero when there is none.
 func (l *Log) remembered(ctx context.Context) (end End, revision uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	if err := connected(l.nc); err != nil {
+		return End{}, 0, fmt.Errorf("read the log's remembered end: %w", err)
+	}
 	kv, err := l.js.KeyValue(ctx, EndsBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		return End{}, 0, nil
@@ -178,13 +187,15 @@ func (l *Log) remembered(ctx context.Context) (end End, revision uint64, err err
 // Remember lets Verify know that the log reaches to its present end. The errors are those of a log that lost what was
 // remembered before, TruncatedError and ChangedError, and others after which it may be tried again.
 func (l *Log) Remember(ctx context.Context) error {
-	known, revision, err := l.remembered(ctx)
+	known, revision, err := l.reaches(ctx)
 	if err != nil {
 		return err
 	}
-	if err := l.Holds(ctx, known); err != nil {
-		return err
-	}
+	return l.advance(ctx, known, revision)
+}
+
+// advance remembers the present end, in place of the known one.
+func (l *Log) advance(ctx context.Context, known End, revision uint64) error {
 	now, err := l.End(ctx)
 	if err != nil || now.Sequence == known.Sequence {
 		return err
@@ -223,41 +234,81 @@ func (l *Log) remember(ctx context.Context, now End, revision uint64) error {
 	return nil
 }
 
-// KeepEnd remembers the end of the log while it grows, every second, when the connection is back, and once more when ctx
-// ends; not before the log is open to be written: until then it may be one that lost its end. tell hears of every try, nil
-// when it went well. While what was remembered is not in the log, Lost says so, and this Log writes nothing.
+// look is what KeepEnd learned when it looked whether the log still holds what was remembered.
+type look struct {
+	connection uint64        // over which it looked last and got to know; 0 for none
+	lost       error         // what it got to know
+	next       chan struct{} // closed once it has looked again
+}
+
+// connection counts how often there was a new one, from 1 on.
+func (l *Log) connection() uint64 { return l.nc.Stats().Reconnects + 1 }
+
+// KeepEnd remembers the end of the log while it grows: at once when the log is open to be written, and not before, since
+// until then it may be one that lost its end; then every second, when the connection is back, and once more when ctx ends.
+// tell hears of every try, nil when it went well. From now on this Log writes nothing over a connection before it was found
+// to hold what was remembered, and nothing while it does not, which Lost tells.
 func (l *Log) KeepEnd(ctx context.Context, open <-chan struct{}, tell func(error)) {
-	connected := l.nc.StatusChanged(nats.CONNECTED)
-	defer l.nc.RemoveStatusListener(connected)
+	back := l.nc.StatusChanged(nats.CONNECTED)
+	defer l.nc.RemoveStatusListener(back)
 	tick := time.NewTicker(markEvery)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	l.seen.Store(&look{next: make(chan struct{})})
+	for opened, ended := open, false; !ended; {
 		select {
+		case <-opened:
+			opened = nil
 		case <-tick.C:
-		case <-connected:
+		case <-back:
 		case <-ctx.Done():
 		}
+		ended = ctx.Err() != nil // then this look sees the last event
 		select {
 		case <-open:
-			err := l.Remember(context.WithoutCancel(ctx))
-			l.doubt(err)
-			tell(err)
+			connected, cancel := l.whileConnected(context.WithoutCancel(ctx))
+			tell(l.keepEnd(connected))
+			cancel()
 		default:
 		}
 	}
 }
 
-// doubt keeps the error when it says that the log lost something, and lets go of it when all is well again.
-func (l *Log) doubt(err error) {
-	if err == nil || IsLoss(err) {
-		l.lost.Store(&err)
+// whileConnected gives a context that ends with the connection: what was asked over it is never answered then, and the
+// writers wait for a look over the next one.
+func (l *Log) whileConnected(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	gone := l.nc.StatusChanged(nats.RECONNECTING)
+	go func() {
+		defer l.nc.RemoveStatusListener(gone)
+		select {
+		case <-gone:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// keepEnd looks at the log, lets the writers know, and remembers its present end.
+func (l *Log) keepEnd(ctx context.Context) error {
+	before := l.seen.Load()
+	now := &look{connection: l.connection(), next: make(chan struct{})}
+	known, revision, err := l.reaches(ctx)
+	if now.lost = err; err != nil && !IsLoss(err) {
+		now.connection, now.lost = before.connection, before.lost // nothing new is known
 	}
+	l.seen.Store(now)
+	close(before.next)
+	if err != nil {
+		return err
+	}
+	return l.advance(ctx, known, revision)
 }
 
 // Lost is why the log must not be written any more: the loss that KeepEnd met last, if it is still there; else nil.
 func (l *Log) Lost() error {
-	if lost := l.lost.Load(); lost != nil {
-		return *lost
+	if seen := l.seen.Load(); seen != nil {
+		return seen.lost
 	}
 	return nil
 }

@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/dealreg/dealreg/pkg/deal"
@@ -316,5 +318,66 @@ func TestKeepEnd_ClosesALogThatCameBackShorter(t *testing.T) {
 		case <-ended:
 			running = false
 		}
+	}
+}
+
+// The callback holds KeepEnd up, so that nobody has looked at the log over the new connection.
+func TestAppend_WaitsOnANewConnectionUntilTheEndWasLookedFor(t *testing.T) {
+	t.Parallel()
+	broker, err := embedded.StartNATS(embedded.NATSConfig{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Stop)
+	nc, err := broker.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	log := ensure(t, nc)
+	open, told, goOn := make(chan struct{}), make(chan error), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { log.KeepEnd(ctx, open, func(err error) { told <- err; <-goOn }); close(ended) }()
+	close(open)
+	add(t, log, draft(t, 1, "a", nil)) // behind the first look
+	if err := <-told; err != nil {
+		t.Fatal(err)
+	}
+	connected := nc.StatusChanged(nats.CONNECTED)
+	if err := broker.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	<-connected
+	for n, write := range []func(context.Context, stream.Draft) error{
+		func(ctx context.Context, d stream.Draft) error { _, err := log.Append(ctx, d); return err },
+		func(ctx context.Context, d stream.Draft) error { return log.AppendBatch(ctx, []stream.Draft{d}) },
+	} {
+		d := draft(t, uint32(2+n), "a", nil) // #nosec G115 -- 2 or 3
+		soon, giveUp := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if err := write(soon, d); !errors.Is(err, stream.ErrUnknown) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("gives %v; want ErrUnknown and that it waited", err)
+		}
+		giveUp()
+	}
+	if n := lastSequence(t, log); n != 1 {
+		t.Errorf("the log has %d events; want 1", n)
+	}
+	written := make(chan error, 1)
+	go func() { _, err := log.Append(t.Context(), draft(t, 4, "a", nil)); written <- err }()
+	close(goOn)
+	cancel()
+	for running := true; running; {
+		select {
+		case err := <-told:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-ended:
+			running = false
+		}
+	}
+	if err := <-written; err != nil {
+		t.Errorf("a writer who waited is told %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -139,17 +142,18 @@ func TestChaos_NamesAFlippedBitAndNeverGoesOnWrong(t *testing.T) {
 	}
 }
 
-// TestChaos_ClosesARunningRegistryWhoseLogComesBackShorter: the broker alone is started again, on a store that lost the last
-// event; the registry runs all the while, and would give its sequence to another one.
+// TestChaos_ClosesARunningRegistryWhoseLogComesBackShorter: the broker alone is killed and started again, on a store that lost
+// its end; the registry runs all the while under load, and would give the sequences to other events. Then it is killed as well
+// and meets the same log without a projection.
 func TestChaos_ClosesARunningRegistryWhoseLogComesBackShorter(t *testing.T) {
 	t.Parallel()
-	data := t.TempDir()
+	data, brokerData := t.TempDir(), t.TempDir()
 	port, err := embedded.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	broker := startBroker(t, filepath.Join(data, "nats"), port)
-	w, p := onUp(t, t.TempDir(), "--nats-url", broker.url)
+	broker := startBroker(t, filepath.Join(brokerData, "nats"), port)
+	w, p := onUp(t, data, "--nats-url", broker.url)
 	payloads := w.logEntries()
 	nc, err := nats.Connect(broker.url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
@@ -157,12 +161,16 @@ func TestChaos_ClosesARunningRegistryWhoseLogComesBackShorter(t *testing.T) {
 	}
 	defer nc.Close()
 	remembered(t, nc, len(payloads))
-	broker.kill()
-	flip(t, data, payloads[len(payloads)-1])
-	do(t, "find", data, "-name", "index.db", "-delete")
-	startBroker(t, filepath.Join(data, "nats"), port)
 
-	lost := fmt.Sprintf("the log ends at %d but had sequence %d", len(payloads)-1, len(payloads))
+	load := w.knock()
+	load.until(t, &load.registered)
+	broker.kill()
+	flip(t, brokerData, payloads[len(payloads)-1])
+	do(t, "find", brokerData, "-name", "index.db", "-delete")
+	load.until(t, &load.refused) // nobody waits for the broker that was killed any more
+	broker = startBroker(t, filepath.Join(brokerData, "nats"), port)
+
+	lost := fmt.Sprintf("the log ends at %d but had sequence", len(payloads)-1)
 	p.says(`"log":"` + lost)
 	_, err = w.members[0].keys[0].once(t.Context(), call{
 		method: http.MethodPost, path: "/v1/deals", body: w.registration("late", 0, 0), header: map[string]string{"Idempotency-Key": "late"},
@@ -170,12 +178,61 @@ func TestChaos_ClosesARunningRegistryWhoseLogComesBackShorter(t *testing.T) {
 	if problem, answered := errors.AsType[*problemError](err); !answered || problem.Status != http.StatusServiceUnavailable || !strings.Contains(problem.Error(), lost) {
 		t.Errorf("a registration gets %v", err)
 	}
-	log, err := stream.NewLog(nc)
-	if err != nil {
-		t.Fatal(err)
+	load.end()
+	if last := lastOf(t, broker.url); last != len(payloads)-1 {
+		t.Errorf("the log goes on to %d", last)
 	}
-	if last, err := log.LastSequence(t.Context()); err != nil || last != uint64(len(payloads)-1) { // #nosec G115 -- some
-		t.Errorf("the log goes on to %d, %v", last, err)
+
+	p.kill()
+	keys := t.TempDir()
+	do(t, "cp", filepath.Join(data, "pepper"), filepath.Join(data, "webhook.key"), keys)
+	w.meetsDamage(t, up(t, keys, "--nats-url", broker.url), uint64(len(payloads))) // #nosec G115 -- some
+	if last := lastOf(t, broker.url); last != len(payloads)-1 {
+		t.Errorf("the log goes on to %d", last)
+	}
+}
+
+// knocking is load that hardly waits before it tries again.
+type knocking struct {
+	end                 func()
+	registered, refused atomic.Int64
+}
+
+// knock lets the workers register deals until end.
+func (w *witness) knock() *knocking {
+	ctx, stop := context.WithCancel(w.t.Context())
+	load := &knocking{}
+	var group sync.WaitGroup
+	for worker := range workers {
+		group.Go(func() {
+			for n := 0; ctx.Err() == nil; {
+				_, err := w.members[0].keys[worker].once(ctx, call{
+					method: http.MethodPost, path: "/v1/deals", body: w.registration("knock", worker, n),
+					header: map[string]string{"Idempotency-Key": fmt.Sprintf("knock-%d-%d", worker, n)},
+				})
+				if err == nil {
+					n++
+					load.registered.Add(1)
+				} else {
+					load.refused.Add(1)
+					_ = pause(ctx, time.Millisecond)
+				}
+			}
+		})
+	}
+	load.end = func() { stop(); group.Wait() }
+	w.t.Cleanup(load.end)
+	return load
+}
+
+// until waits until it came to the count some more times for each worker.
+func (*knocking) until(t *testing.T, count *atomic.Int64) {
+	t.Helper()
+	late := time.Now().Add(time.Minute)
+	for want := count.Load() + 4*workers; count.Load() < want; {
+		if time.Now().After(late) || pause(t.Context(), time.Millisecond) != nil {
+			t.Fatal("the load does not go on")
+		}
 	}
 }
 
@@ -207,6 +264,25 @@ func remembered(t *testing.T, nc *nats.Conn, sequence int) {
 			t.Fatalf("the end at %d is not remembered", sequence)
 		}
 	}
+}
+
+// lastOf is the log's last sequence at the broker; 0 when the broker has no log any more.
+func lastOf(t *testing.T, url string) int {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	log, err := stream.NewLog(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := log.LastSequence(t.Context())
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Fatal(err)
+	}
+	return int(last) // #nosec G115 -- some hundred
 }
 
 // flip changes one bit of the event in the store of the log.

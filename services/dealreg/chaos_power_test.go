@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,11 +12,7 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/dealreg/dealreg/pkg/embedded"
-	"github.com/dealreg/dealreg/pkg/stream"
 )
 
 // disk is a file system in a file, whose power can be cut.
@@ -111,25 +106,6 @@ func TestChaos_PowerCutLosesWhatTheBrokerSyncsLate(t *testing.T) {
 	if lost <= 0 {
 		t.Error("nothing is lost: the cut of power cuts nothing")
 	}
-}
-
-// lastOf is the log's last sequence at the broker; 0 when the broker has no log any more.
-func lastOf(t *testing.T, url string) int {
-	t.Helper()
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	log, err := stream.NewLog(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	last, err := log.LastSequence(t.Context())
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-		t.Fatal(err)
-	}
-	return int(last) // #nosec G115 -- some hundred
 }
 
 // The seed and the length of a random run.

@@ -62,6 +62,7 @@ type assembly struct {
 	system
 	log     *zap.Logger
 	health  *lifecycle.Health
+	broker  *embedded.NATS // nil when another one is named
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	roster  *roster.Roster
@@ -124,8 +125,19 @@ func (a *assembly) openData(context.Context) error {
 
 // openNATS connects to the broker, the embedded one unless another is named. An external one need not answer yet.
 func (a *assembly) openNATS(context.Context) error {
-	options := []nats.Option{
-		nats.Name("dealreg"), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.ReconnectWait(250 * time.Millisecond),
+	if a.NATSURL != "" {
+		a.health.Report("nats", errors.New("not connected yet"))
+	} else {
+		var err error
+		a.broker, err = embedded.StartNATS(embedded.NATSConfig{Dir: filepath.Join(a.Data, "nats"), Log: a.log, Health: a.health})
+		if err != nil {
+			return err
+		}
+		a.closers = append(a.closers, a.broker.Stop)
+		a.parts = append(a.parts, lifecycle.Part{Name: "nats", Run: a.broker.Run}, lifecycle.Part{Name: "nats client", Run: a.closeNATS})
+	}
+	var err error
+	a.nc, err = a.connect(
 		nats.ConnectHandler(func(*nats.Conn) { a.health.Report("nats", nil) }),
 		nats.ReconnectHandler(func(*nats.Conn) {
 			a.health.Report("nats", nil)
@@ -137,27 +149,31 @@ func (a *assembly) openNATS(context.Context) error {
 				a.log.Warn("NATS is away", zap.Error(err))
 			}
 		}),
-	}
-	var err error
-	if a.NATSURL != "" {
-		a.health.Report("nats", errors.New("not connected yet"))
-		a.nc, err = nats.Connect(a.NATSURL, options...)
-	} else {
-		var broker *embedded.NATS
-		broker, err = embedded.StartNATS(embedded.NATSConfig{Dir: filepath.Join(a.Data, "nats"), Log: a.log, Health: a.health})
-		if err != nil {
-			return err
-		}
-		a.closers = append(a.closers, broker.Stop)
-		a.parts = append(a.parts, lifecycle.Part{Name: "nats", Run: broker.Run}, lifecycle.Part{Name: "nats client", Run: a.closeNATS})
-		a.nc, err = broker.Connect(options...)
-	}
+	)
 	if err != nil {
-		return fmt.Errorf("connect to NATS: %w", err)
+		return err
 	}
-	a.closers = append(a.closers, a.nc.Close)
 	a.js, err = jetstream.New(a.nc)
 	return err
+}
+
+// connect makes a connection to the broker that comes back by itself, until the assembly is closed.
+func (a *assembly) connect(more ...nats.Option) (*nats.Conn, error) {
+	options := append([]nats.Option{
+		nats.Name("dealreg"), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.ReconnectWait(250 * time.Millisecond),
+	}, more...)
+	var nc *nats.Conn
+	var err error
+	if a.broker != nil {
+		nc, err = a.broker.Connect(options...)
+	} else {
+		nc, err = nats.Connect(a.NATSURL, options...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	a.closers = append(a.closers, nc.Close)
+	return nc, nil
 }
 
 // closeNATS closes the connection when everything that uses it has ended, before the broker does.
@@ -273,7 +289,11 @@ func (a *assembly) addServices(names []string) error {
 			}
 			run = s.Run
 		case serviceRegistry:
-			log, err := stream.NewLog(a.nc)
+			nc, err := a.connect(nats.ReconnectBufSize(-1)) // as a log wants it whose end is kept
+			if err != nil {
+				return err
+			}
+			log, err := stream.NewLog(nc)
 			if err != nil {
 				return err
 			}
