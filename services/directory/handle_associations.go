@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/httpapi"
@@ -175,8 +176,9 @@ func (s *Service) patchAssociation(ctx context.Context, in *struct {
 			return nil, err
 		}
 	}
-	if ended := len(after.Openings) - 1; ended == len(before.Openings) {
-		if after.Openings[ended].Until, err = s.lastOfLog(ctx); err != nil {
+	ended := len(after.Openings) > len(before.Openings)
+	if ended {
+		if after.Openings[len(before.Openings)].Until, err = s.lastOfLog(ctx); err != nil {
 			return nil, httpapi.Unavailable("it cannot be told now what the board has seen, which must be kept with the change", err)
 		}
 	}
@@ -184,8 +186,39 @@ func (s *Service) patchAssociation(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, answer(err)
 	}
+	if ended {
+		after = s.endOpening(ctx, after)
+	}
 	s.wrote(ctx, roster.Associations, after.Revision)
 	return httpapi.WithTag(after.Revision, showAssociation(after)), nil
+}
+
+// endOpening raises the end of the latest opening, which the association closed, to that of the log once the roster knows
+// of it: until then the board could see what came. The change stands whatever happens here.
+func (s *Service) endOpening(ctx context.Context, closed roster.Association) roster.Association {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
+	defer cancel()
+	latest := len(closed.Openings) - 1
+	a, err := closed, s.cfg.Roster.WaitFor(ctx, roster.Associations, closed.Revision)
+	var end uint64
+	if err == nil {
+		end, err = s.lastOfLog(ctx)
+	}
+	for err == nil && a.Openings[latest].Until < end {
+		a.Openings[latest].Until = end
+		if a.Revision, err = s.store.PutAssociation(ctx, a); err == nil {
+			return a
+		}
+		if _, changed := errors.AsType[*roster.ConflictError](err); changed {
+			a, err = s.store.Association(ctx, a.ID)
+		}
+	}
+	if err != nil {
+		s.cfg.Log.Error("what a board saw while it was closed to live figures counts as not seen",
+			zap.Stringer("association", closed.ID), zap.Error(err))
+		return closed
+	}
+	return a
 }
 
 // mayChangeYears refuses to move what was counted already.

@@ -367,6 +367,56 @@ func TestAssociations_RememberUpToWhereTheirBoardSawEverything(t *testing.T) {
 	set(object{"disclosure": "strict"}, 3)
 }
 
+// Events come in while an association is closed: its board could see live those that came before the roster knew of it.
+func TestAssociations_RememberWhatCameWhileTheyWereClosed(t *testing.T) {
+	t.Parallel()
+	js := rostertest.NewServer(t).Connect()
+	var known *roster.Roster
+	s := startAs(t, js, func(c *directory.Config) { known = c.Roster })
+	if err := stream.Ensure(t.Context(), js, 1); err != nil {
+		t.Fatal(err)
+	}
+	id := s.association("A")
+	parsed, err := deal.ParseID(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "/v1/associations/" + id
+	change := func(policy string) {
+		t.Helper()
+		s.must(200, s.operator, "PATCH", path, object{"disclosure": policy}, "If-Match", s.must(200, s.operator, "GET", path, nil).header.Get("ETag"))
+	}
+	for range 20 { // in each it is a matter of luck whether an event comes at that moment
+		change("open")
+		came, seen := make(chan struct{}, 1), make(chan uint64)
+		go func() {
+			var last uint64
+			for {
+				ack, err := js.Publish(t.Context(), stream.Subject(parsed), nil)
+				if a, _ := known.Association(parsed); err != nil || a.Disclosure != roster.DisclosureOpen {
+					seen <- last
+					return
+				}
+				last = ack.Sequence
+				select {
+				case came <- struct{}{}:
+				default:
+				}
+			}
+		}()
+		select {
+		case <-came:
+		case <-seen:
+			t.Fatal("the log takes no events")
+		}
+		change("guarded")
+		want := <-seen
+		if a, err := roster.NewStore(js).Association(t.Context(), parsed); err != nil || a.OpenUntil(2026) < want {
+			t.Fatalf("until %d, and the board could see %d; %v", a.OpenUntil(2026), want, err)
+		}
+	}
+}
+
 func TestCompanies_AreMadeOnceAndFoundByNameAndDomain(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
