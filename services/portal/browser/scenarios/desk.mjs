@@ -11,9 +11,8 @@ export default async function ({ open, everywhere, world }) {
 
   // Both stand in the queue as soon as the registry has looked at them.
   const queue = page.getByRole("region", { name: "May be the same deal" });
-  const late = Date.now() + 60_000;
-  do await page.goto(`${desk}?list=flagged`);
-  while ((await queue.getByRole("link", { name: customer }).count()) < 2 && Date.now() < late);
+  const flagged = (title) => async () => (await queue.getByRole("link", { name: title }).count()) >= 2;
+  await load(page, `${desk}?list=flagged`, flagged(customer));
   await queue.getByRole("link", { name: titles[1] }).click();
   await page.getByRole("link", { name: "Decide duplicates" }).click();
   const address = page.url();
@@ -41,8 +40,7 @@ export default async function ({ open, everywhere, world }) {
   await page.getByRole("status").getByText("Decided").waitFor();
   await page.getByText("Nothing waits to be decided").waitFor();
   const void_ = page.locator(".status.void");
-  do await page.goto(address.replace("/registrar", ""));
-  while ((await void_.count()) === 0 && Date.now() < late);
+  await load(page, address.replace("/registrar", ""), async () => (await void_.count()) > 0);
   await page.getByText("Registered twice by mistake.").first().waitFor();
   await page.goto(`${desk}?list=flagged`);
   assert.equal(await queue.getByRole("link", { name: customer }).count(), 0, "decided, it waits no more");
@@ -50,8 +48,7 @@ export default async function ({ open, everywhere, world }) {
   // Two deals: both go on.
   const other = `Tug boats ${Date.now()}`;
   for (const which of ["one", "two"]) await register(page.request, world, `${other}, ${which}`, other);
-  do await page.goto(`${desk}?list=flagged`);
-  while ((await queue.getByRole("link", { name: other }).count()) < 2 && Date.now() < late);
+  await load(page, `${desk}?list=flagged`, flagged(other));
   await queue.getByRole("link", { name: `${other}, one` }).click();
   await page.getByRole("link", { name: "Decide duplicates" }).click();
   await page.getByRole("radio", { name: /^Two deals/ }).check();
@@ -64,6 +61,13 @@ export default async function ({ open, everywhere, world }) {
   // A company decides nothing.
   const company = await open({ as: world.keys.company });
   assert.equal((await company.page.goto(address)).status(), 404);
+}
+
+// load loads a page until it shows what it is loaded for: what was done a moment ago may not be there yet.
+async function load(page, address, shown) {
+  const late = Date.now() + 120_000;
+  do await page.goto(address);
+  while (!(await shown()) && Date.now() < late);
 }
 
 // register registers a deal of the two companies by the API and gives its id.
