@@ -99,7 +99,10 @@ func (l *Log) Follow(
 		if given.Load() != looked {
 			continue
 		}
-		err := l.readable(ctx, looked+1)
+		_, end, err := l.bounds(ctx)
+		if err == nil && looked < end {
+			_, err = l.hashWithin(ctx, looked+1, end)
+		}
 		if _, missing := errors.AsType[*GapError](err); missing { // what else is wrong shows in the reading itself
 			return fmt.Errorf("read the log: %w", err)
 		}

@@ -418,7 +418,7 @@ func (l *Log) Read(ctx context.Context, from uint64, fn func(sequence uint64, su
 	if from > last {
 		return nil
 	}
-	if err := l.readable(ctx, last); err != nil {
+	if _, err := l.hashWithin(ctx, last, last); err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}
 	consumer, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{

@@ -68,7 +68,7 @@ func (l *Log) Verify(ctx context.Context, began func(events uint64)) error {
 	if err != nil || last < first {
 		return err
 	}
-	if err := l.readable(ctx, last); err != nil { // sooner than by the silence behind it
+	if _, err := l.hashWithin(ctx, last, last); err != nil { // sooner than by the silence behind it
 		return err
 	}
 	if began != nil {
@@ -98,18 +98,14 @@ func (l *Log) bounds(ctx context.Context) (first, last uint64, err error) {
 	return max(s.CachedInfo().Config.FirstSeq, 1), s.CachedInfo().State.LastSeq, nil
 }
 
-// readable is a GapError when the log reaches to the sequence and cannot read the event there. The broker passes over such
-// a one; when nothing follows it, only this shows it to be missing.
-func (l *Log) readable(ctx context.Context, sequence uint64) error {
-	_, last, err := l.bounds(ctx)
-	if err != nil || sequence > last {
-		return err
-	}
-	_, err = l.HashAt(ctx, sequence)
+// hashWithin is HashAt of an event that the log must have, since it reaches to the last one: the error is a GapError when it
+// is missing. The broker passes over an event that it cannot read; when nothing follows it, only this shows it.
+func (l *Log) hashWithin(ctx context.Context, sequence, last uint64) ([sha256.Size]byte, error) {
+	hash, err := l.HashAt(ctx, sequence)
 	if _, missing := errors.AsType[*ChangedError](err); missing {
-		return &GapError{Want: sequence, Got: last + 1}
+		err = &GapError{Want: sequence, Got: last + 1}
 	}
-	return err
+	return hash, err
 }
 
 // End gives the log's present end. It is a GapError when that cannot be read.
@@ -118,11 +114,11 @@ func (l *Log) End(ctx context.Context) (End, error) {
 	if err != nil || last == 0 {
 		return End{}, err
 	}
-	if err := l.readable(ctx, last); err != nil {
+	hash, err := l.hashWithin(ctx, last, last)
+	if err != nil {
 		return End{}, err
 	}
-	hash, err := l.HashAt(ctx, last)
-	return End{Sequence: last, Hash: hash[:]}, err
+	return End{Sequence: last, Hash: hash[:]}, nil
 }
 
 // Holds makes sure that the log still has what was once its end. The errors are TruncatedError and ChangedError, and
