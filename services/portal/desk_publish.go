@@ -7,6 +7,8 @@ import (
 	"github.com/dealreg/dealreg/services/portal/api"
 )
 
+const publishPath = "/a/{association}/publish"
+
 // publishView is the page on which a registrar publishes a release.
 type publishView struct {
 	head

@@ -1,6 +1,7 @@
 package portal_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -36,13 +37,16 @@ type backend struct {
 	before   string          // the latest release of 2024; empty for 404
 	releases string          // the items of the list of statements
 	asked    []string
-	proof    api.Proof // of the last sign-in
+	until    []time.Time // by question: when the portal gives up
+	role     string      // of who signs in; empty for a board
+	proof    api.Proof   // of the last sign-in
 }
 
 func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.asked = append(b.asked, r.Method+" "+r.URL.RequestURI())
+	until, _ := r.Context().Deadline()
+	b.asked, b.until = append(b.asked, r.Method+" "+r.URL.RequestURI()), append(b.until, until)
 	secret, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	path := strings.TrimPrefix(r.URL.Path, "/v1/associations/"+theAssociation)
 	switch {
@@ -56,7 +60,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fresh := fmt.Sprintf("drk_session_%d", len(b.sessions))
 		b.sessions[fresh] = true
 		w.WriteHeader(http.StatusCreated)
-		_, _ = fmt.Fprintf(w, `{"secret":%q,"expires_at":"2100-01-01T00:00:00Z","role":"board","association_id":%q}`, fresh, theAssociation)
+		_, _ = fmt.Fprintf(w, `{"secret":%q,"expires_at":"2100-01-01T00:00:00Z","role":%q,"association_id":%q}`, fresh, cmp.Or(b.role, "board"), theAssociation)
 	case !b.sessions[secret]:
 		w.WriteHeader(http.StatusUnauthorized)
 	case r.URL.Path == "/v1/session":
@@ -227,6 +231,27 @@ func TestPages_SayThatNothingWasPublishedYet(t *testing.T) {
 	s.signIn()
 	if response, text := s.do(http.MethodGet, yearPath, nil); response.StatusCode != http.StatusOK || !strings.Contains(text, "Nothing has been published for 2025 yet.") {
 		t.Errorf("%d %s", response.StatusCode, text)
+	}
+}
+
+// The API takes up to two minutes to make a release: the first one hashes the whole log.
+func TestPublish_WaitsAsLongAsTheAPIMakesARelease(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.backend.role = "registrar"
+	s.signIn()
+	path := "/a/" + theAssociation + "/publish"
+	if response, text := s.do(http.MethodGet, path, nil); response.StatusCode != http.StatusOK {
+		t.Fatalf("%d %s", response.StatusCode, text)
+	}
+	if response, text := s.do(http.MethodPost, path, url.Values{"year": {"2025"}, "key": {"a key"}}); response.StatusCode != http.StatusSeeOther {
+		t.Fatalf("%d %s", response.StatusCode, text)
+	}
+	b := s.backend
+	asked := slices.Index(b.asked, "POST /v1/associations/"+theAssociation+"/statements")
+	looked := slices.Index(b.asked, "GET /v1/associations/"+theAssociation)
+	if longer := b.until[asked].Sub(b.until[looked]); longer < 2*time.Minute {
+		t.Errorf("the portal waits only %v longer for a release than for a page before", longer)
 	}
 }
 

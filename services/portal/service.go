@@ -17,10 +17,11 @@ import (
 )
 
 const (
-	answerWithin = 15 * time.Second
-	askAgain     = 250 * time.Millisecond
-	askWhenWell  = 5 * time.Second
-	maxForm      = 64 << 10 // bytes
+	answerWithin  = 15 * time.Second
+	publishWithin = 2*time.Minute + answerWithin // what the API takes at most to make a release, and a page
+	askAgain      = 250 * time.Millisecond
+	askWhenWell   = 5 * time.Second
+	maxForm       = 64 << 10 // bytes
 )
 
 // Service answers the portal's pages.
@@ -164,7 +165,7 @@ func (s *Service) Routes(mux Mux) {
 		"/a/{association}/people":                  s.people,
 		"/a/{association}/keys":                    s.keys,
 		"/deals/{deal}/registrar":                  s.deskDeal,
-		"/a/{association}/publish":                 s.publish,
+		publishPath:                                s.publish,
 		"/a/{association}/setup":                   s.setup,
 		"/a/{association}/setup/chapters":          s.chaptersPage,
 		"/a/{association}/setup/members":           s.membersSetupPage,

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -41,7 +42,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // handler gives a page its session, refuses changes that another site sends, and makes pages of errors.
 func (s *Service) handler(p page) http.Handler {
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+		ctx, cancel := context.WithTimeout(r.Context(), mayTake(r.Pattern))
 		defer cancel()
 		v := s.visit(w, r.WithContext(ctx))
 		if err := p(v); err != nil {
@@ -58,6 +59,14 @@ func (s *Service) handler(p page) http.Handler {
 		}
 		guarded.ServeHTTP(w, r)
 	})
+}
+
+// mayTake bounds the answer to a request of the pattern.
+func mayTake(pattern string) time.Duration {
+	if pattern == "POST "+publishPath {
+		return publishWithin
+	}
+	return answerWithin
 }
 
 // mostSent is how many bytes may be sent to an address.

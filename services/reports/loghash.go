@@ -47,29 +47,27 @@ func (l *logHash) of(ctx context.Context, upTo uint64) (string, error) {
 	return text, err
 }
 
-// from goes on behind a sequence, and keeps where it stops unless it kept more.
+// from goes on behind a sequence, and keeps where it stops, also at an error, unless it kept more.
 func (l *logHash) from(ctx context.Context, after uint64, sum hash.Hash, upTo uint64) (string, error) {
-	var state, last []byte
-	seq := after
-	err := l.warehouse.PayloadHashes(ctx, after, upTo, func(payload []byte) (err error) {
-		seq++
-		if after > 0 && seq == l.upTo && !bytes.Equal(payload, l.last) {
+	seq, last := after, []byte(nil) // the last is not in the sum yet
+	err := l.warehouse.PayloadHashes(ctx, after, upTo, func(payload []byte) error {
+		if after > 0 && seq+1 == l.upTo && !bytes.Equal(payload, l.last) {
 			return errAnotherLog
 		}
-		if seq == upTo {
-			last = bytes.Clone(payload)
-			if state, err = sum.(encoding.BinaryMarshaler).MarshalBinary(); err != nil { //nolint:forcetypeassert // SHA-256 promises it
-				return fmt.Errorf("keep the hash of the log: %w", err)
-			}
-		}
-		_, err = sum.Write(payload)
-		return err
+		sum.Write(last)
+		seq, last = seq+1, append(last[:0], payload...)
+		return nil
 	})
+	if last != nil && seq >= l.upTo {
+		state, failed := sum.(encoding.BinaryMarshaler).MarshalBinary() //nolint:forcetypeassert // SHA-256 promises it
+		if failed != nil {
+			return "", fmt.Errorf("keep the hash of the log: %w", failed)
+		}
+		l.upTo, l.last, l.state = seq, last, state
+	}
 	if err != nil {
 		return "", err
 	}
-	if upTo >= l.upTo {
-		l.upTo, l.last, l.state = upTo, last, state
-	}
+	sum.Write(last)
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
