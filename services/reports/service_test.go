@@ -525,7 +525,7 @@ func (s *system) until(ok func() bool) {
 	s.t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for limit := time.After(20 * time.Second); !ok(); {
+	for limit := time.After(2 * time.Minute); !ok(); {
 		select {
 		case <-tick.C:
 		case <-limit:

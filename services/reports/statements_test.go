@@ -374,12 +374,17 @@ func TestRun_MakesWhatIsDueOnceTheEnginesAreThere(t *testing.T) {
 	if err := w.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	made, err := s.nats.SubscribeSync(stream.StatementSubject(open, 2026))
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.store(won(31, open, "JPY", 1000))
 	// What was empty when it was first looked at is looked at again for the next moment.
-	s.until(func() bool {
-		s.clock.set(s.clock.now().AddDate(0, 1, 0))
-		return len(s.releases()) > 0
-	})
+	s.clock.set(s.clock.now().AddDate(0, 1, 0))
+	if _, err := made.NextMsg(2 * time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	s.until(func() bool { return len(s.releases()) > 0 })
 }
 
 func TestStatements_AreNotThereForThoseWhoMayNotSeeThem(t *testing.T) {
