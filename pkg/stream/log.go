@@ -314,46 +314,56 @@ type getRequest struct {
 const codeNoMessage = 10037
 
 func (l *Log) get(ctx context.Context, request getRequest) (Stored, error) {
-	sequence, payload, err := askLeader(ctx, l.nc, DealsStream, request)
+	m, err := askLeader(ctx, l.nc, DealsStream, request)
 	switch {
 	case errors.Is(err, ErrNoRecord):
 		return Stored{}, ErrNoDeal
 	case err != nil:
 		return Stored{}, fmt.Errorf("read the log: %w", err)
 	}
-	return stored(sequence, payload)
+	return stored(m.Sequence, m.Data)
 }
 
-// askLeader reads one message from the stream's leader. Errors are ErrNoRecord, ErrUnknown and those of the server.
-func askLeader(ctx context.Context, nc *nats.Conn, stream string, request getRequest) (sequence uint64, payload []byte, err error) {
+// Message is one message of a stream.
+type Message struct {
+	Sequence uint64 `json:"seq"`
+	Header   []byte `json:"hdrs"` // as on the wire; nil when it has none
+	Data     []byte `json:"data"`
+}
+
+// LastMessage reads the latest message on the subject, which may have wildcards, from the stream's leader: a replica might
+// not know yet what somebody else was told is stored. Errors are ErrNoRecord, ErrUnknown and those of the server.
+func LastMessage(ctx context.Context, nc *nats.Conn, stream, subject string) (Message, error) {
+	return askLeader(ctx, nc, stream, getRequest{LastFor: subject})
+}
+
+// askLeader reads one message from the stream's leader. Errors are those of LastMessage.
+func askLeader(ctx context.Context, nc *nats.Conn, stream string, request getRequest) (Message, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
-		return 0, nil, fmt.Errorf("encode request: %w", err)
+		return Message{}, fmt.Errorf("encode request: %w", err)
 	}
 	if err := connected(nc); err != nil {
-		return 0, nil, err
+		return Message{}, err
 	}
 	answer, err := nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, body)
 	if err != nil {
-		return 0, nil, fmt.Errorf("%w: %w", ErrUnknown, err)
+		return Message{}, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	var response struct {
 		Error   *jetstream.APIError `json:"error"`
-		Message struct {
-			Sequence uint64 `json:"seq"`
-			Data     []byte `json:"data"`
-		} `json:"message"`
+		Message Message             `json:"message"`
 	}
 	if err := json.Unmarshal(answer.Data, &response); err != nil {
-		return 0, nil, fmt.Errorf("decode answer: %w", err)
+		return Message{}, fmt.Errorf("decode answer: %w", err)
 	}
 	if response.Error != nil {
 		if response.Error.ErrorCode == codeNoMessage {
-			return 0, nil, ErrNoRecord
+			return Message{}, ErrNoRecord
 		}
-		return 0, nil, fmt.Errorf("%w: %w", ErrUnknown, response.Error)
+		return Message{}, fmt.Errorf("%w: %w", ErrUnknown, response.Error)
 	}
-	return response.Message.Sequence, response.Message.Data, nil
+	return response.Message, nil
 }
 
 func stored(sequence uint64, payload []byte) (Stored, error) {

@@ -30,11 +30,11 @@ func NewRecords(nc *nats.Conn) (*Records, error) {
 // Last reads the latest message on the subject, which may have wildcards, from the stream's leader: what a decision
 // rests on. Errors are ErrNoRecord, ErrUnknown and those of the server.
 func (r *Records) Last(ctx context.Context, subject string) (sequence uint64, payload []byte, err error) {
-	sequence, payload, err = askLeader(ctx, r.nc, RecordsStream, getRequest{LastFor: subject})
+	m, err := LastMessage(ctx, r.nc, RecordsStream, subject)
 	if err != nil && !errors.Is(err, ErrNoRecord) {
 		err = fmt.Errorf("read the records: %w", err)
 	}
-	return sequence, payload, err
+	return m.Sequence, m.Data, err
 }
 
 // Put writes the record behind the subject's message at the sequence, 0 for a new record, and returns the new sequence

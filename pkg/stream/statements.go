@@ -87,16 +87,16 @@ func (r *Records) PutStatement(ctx context.Context, s Statement, behind uint64, 
 // stream's leader for each of them. Errors are those of the function, ErrUnknown and those of the server.
 func (r *Records) Each(ctx context.Context, subject string, do func(sequence uint64, payload []byte) error) error {
 	for at := uint64(1); ; {
-		sequence, payload, err := askLeader(ctx, r.nc, RecordsStream, getRequest{Sequence: at, NextFor: subject})
+		m, err := askLeader(ctx, r.nc, RecordsStream, getRequest{Sequence: at, NextFor: subject})
 		if errors.Is(err, ErrNoRecord) {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("read the records: %w", err)
 		}
-		if err := do(sequence, payload); err != nil {
+		if err := do(m.Sequence, m.Data); err != nil {
 			return err
 		}
-		at = sequence + 1
+		at = m.Sequence + 1
 	}
 }

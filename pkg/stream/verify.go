@@ -41,14 +41,14 @@ func ensureEnds(ctx context.Context, js jetstream.JetStream, replicas int) error
 func (l *Log) HashAt(ctx context.Context, sequence uint64) ([sha256.Size]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	_, payload, err := askLeader(ctx, l.nc, DealsStream, getRequest{Sequence: sequence})
+	m, err := askLeader(ctx, l.nc, DealsStream, getRequest{Sequence: sequence})
 	switch {
 	case errors.Is(err, ErrNoRecord):
 		return [sha256.Size]byte{}, &ChangedError{Sequence: sequence}
 	case err != nil:
 		return [sha256.Size]byte{}, fmt.Errorf("read event %d: %w", sequence, err)
 	}
-	return sha256.Sum256(payload), nil
+	return sha256.Sum256(m.Data), nil
 }
 
 // errThrough ends the reading of Verify.

@@ -82,8 +82,9 @@ func (r *recorder) writeAll(ctx context.Context, first warehouse.Attempt) {
 	}
 }
 
-// write writes the attempt and those that wait behind it, as much as one message holds. What cannot be written is dropped: it is a record
-// of what was done, and nothing rests on it.
+// write writes the attempt and those that wait behind it, as much as one message holds. What cannot be written is dropped,
+// since deliveries never wait for their record. A replay by failed_since rests on what is left: it misses what failed for
+// good and could be kept neither at once nor here, and sends again what arrived in the end and has no record of that.
 func (r *recorder) write(ctx context.Context, first warehouse.Attempt) {
 	attempts := append(make([]warehouse.Attempt, 0, attemptsInMessage), first)
 	for more := true; more && len(attempts) < attemptsInMessage; {

@@ -14,6 +14,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dealreg/dealreg/pkg/stream"
 )
 
 // errChanged says that another writer was first: read again and decide anew.
@@ -196,34 +198,13 @@ func (m *mirror[T]) catchUp(ctx context.Context) error {
 	}
 }
 
-// lastMessage is the newest message of a bucket under some keys; Sequence 0 when there is none.
-type lastMessage struct {
-	Sequence uint64 `json:"seq"`
-	Header   []byte `json:"hdrs"`
-	Data     []byte `json:"data"`
-}
-
-// last asks the bucket's leader: a replica might not know yet what somebody else was told is stored.
-func (m *mirror[T]) last(ctx context.Context, keys string) (lastMessage, error) {
-	if !m.js.Conn().IsConnected() {
-		return lastMessage{}, fmt.Errorf("read %s: %w", m.bucket, nats.ErrDisconnected)
+// last is the newest message of the bucket under some keys, as its leader knows it; Sequence 0 when there is none.
+func (m *mirror[T]) last(ctx context.Context, keys string) (stream.Message, error) {
+	last, err := stream.LastMessage(ctx, m.js.Conn(), "KV_"+m.bucket, "$KV."+m.bucket+"."+keys)
+	if err != nil && !errors.Is(err, stream.ErrNoRecord) {
+		return stream.Message{}, fmt.Errorf("read %s: %w", m.bucket, err)
 	}
-	answer, err := m.js.Conn().RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET.KV_"+m.bucket,
-		fmt.Appendf(nil, `{"last_by_subj":"$KV.%s.%s"}`, m.bucket, keys))
-	if err != nil {
-		return lastMessage{}, fmt.Errorf("read %s: %w", m.bucket, err)
-	}
-	var got struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message lastMessage         `json:"message"`
-	}
-	if err := json.Unmarshal(answer.Data, &got); err != nil {
-		return lastMessage{}, fmt.Errorf("read %s: %w", m.bucket, err)
-	}
-	if got.Error != nil && got.Error.ErrorCode != jetstream.JSErrCodeMessageNotFound {
-		return lastMessage{}, fmt.Errorf("read %s: %w", m.bucket, got.Error)
-	}
-	return got.Message, nil
+	return last, nil
 }
 
 // take takes an entry over unless a later one is known.
