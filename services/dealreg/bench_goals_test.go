@@ -24,7 +24,7 @@ func TestBench_ReachesItsGoals(t *testing.T) { //nolint:paralleltest // each ben
 		}},
 		{"reports --seconds 20 --deals 10000000", []goal{{"ratio", atMost, 1}}},
 		{"pages --seconds 10 --deals 400000", []goal{{"ratio", atMost, 4}}},
-		{"webhooks", []goal{{"ratio", atLeast, 0.5}, {"dead_times_healthy_p99", atMost, 1.2}, {"quiet_p99_times_bare_consumer", atMost, 3}}},
+		{"webhooks", []goal{{"ratio", atLeast, 0.5}, {"ailing_times_healthy_p99", atMost, 1.2}, {"quiet_p99_times_bare_consumer", atMost, 3}}},
 	} {
 		t.Run(bench.command, func(t *testing.T) {
 			got := benched(t, strings.Fields(bench.command)...)

@@ -79,3 +79,20 @@ func TestBenchPages_ComparesWithAPlainSum(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestBenchWebhooks_ComparesWithABareClientAndWithEndpointsThatAreWell(t *testing.T) {
+	t.Parallel()
+	got := benched(t, "webhooks", "--endpoints", "300", "--events", "20")
+	for _, name := range []string{
+		"quiet_p50_ms", "quiet_p99_times_bare_consumer", "bare_client_of_the_same_width_per_second", "healthy_p99_ms",
+		"healthy_p99_beside_ailing_ms", "ailing_times_healthy_p99",
+	} {
+		if got.Also[name] <= 0 {
+			t.Errorf("%s is missing: %+v", name, got)
+		}
+	}
+	// One in a hundred ails, in each of the three ways.
+	if got.Also["ailing_endpoints"] != 3 {
+		t.Errorf("got %+v", got)
+	}
+}

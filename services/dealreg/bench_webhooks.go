@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,11 +31,11 @@ import (
 )
 
 // benchWebhooks measures deliveries to a receiver in this process against posting the same bodies without dealreg; how
-// long an event takes to a receiver against a consumer that posts at once; and what endpoints that are dead, slow or failing
-// cost the others. All in one run.
+// long an event takes to a receiver against a consumer that posts at once; and how long it takes while one endpoint in a
+// hundred is dead, slow or failing against a while in which none is. All in one run.
 type benchWebhooks struct {
-	Endpoints int `default:"10000" help:"Endpoints when the dead ones are measured, a hundred for each company."`
-	Events    int `default:"1000" help:"Events that happen at once for 64 endpoints, and one by one; a fifth of them when the dead ones are measured."`
+	Endpoints int `default:"10000" help:"Endpoints when the ailing ones are measured, a hundred for each company, of which one ails."`
+	Events    int `default:"1000" help:"Events that happen at once for 64 endpoints, and one by one; two fifths of them while endpoints ail, and as many while none do."`
 }
 
 const (
@@ -43,13 +44,19 @@ const (
 	benchPerUnit = 100 // endpoints of one company
 )
 
-// benchAiling is what becomes of one endpoint in a hundred: it never answers, fails at once, or answers after five seconds.
+const (
+	benchDeadline = 2 * time.Second // of one exchange
+	benchSlow     = time.Second     // after which a slow endpoint answers
+	benchFailures = 10              // events that a failing endpoint hears of before it is measured: half of them shut its gate
+)
+
+// benchAiling is what becomes of one endpoint in a hundred: it never answers, fails at once, or answers after a while.
 var benchAiling = []string{"/dead", "/failing", "/slow"}
 
 // Run prints one JSON object.
 func (c *benchWebhooks) Run(ctx context.Context, log *zap.Logger) (err error) {
-	if c.Endpoints < 2*benchPerUnit || c.Events < 20 {
-		return errors.New("bench: --endpoints is at least 200, --events at least 20")
+	if c.Endpoints < len(benchAiling)*benchPerUnit || c.Events < 20 {
+		return errors.New("bench: --endpoints is at least 300, --events at least 20")
 	}
 	engines, err := startBenchEngines(ctx, log)
 	if err != nil {
@@ -72,6 +79,7 @@ type webhookBench struct {
 	receivers []string // their addresses: as in life, no two endpoints of a measurement share one
 	client    http.Client
 	enders    []func() error
+	ailing    atomic.Bool // the endpoints that may ail do
 
 	mu      sync.Mutex
 	callers map[string]roster.Principal
@@ -100,7 +108,7 @@ func (b *webhookBench) begin(ctx context.Context) error {
 	}
 	health := lifecycle.NewHealth()
 	s, err := webhooks.New(webhooks.Config{
-		NATS: b.nc, Warehouse: house, Key: key, Health: health, Now: time.Now,
+		NATS: b.nc, Warehouse: house, Key: key, Health: health, Now: time.Now, Deadline: benchDeadline,
 		Guard: webhook.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowHTTP: true},
 	})
 	if err != nil {
@@ -156,20 +164,12 @@ func (b *webhookBench) caller(token string) (roster.Principal, error) {
 	return p, nil
 }
 
-// receive is the receiver.
+// receive is the receiver. What arrives at an endpoint that may ail is not counted, whether it does or not.
 func (b *webhookBench) receive(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
-	switch r.URL.Path {
-	case "/dead":
-		<-r.Context().Done()
-		return
-	case "/failing":
-		w.WriteHeader(http.StatusInternalServerError)
-		return
-	case "/slow":
-		select {
-		case <-time.After(5 * time.Second):
-		case <-r.Context().Done():
+	if r.URL.Path != "/alive" {
+		if b.ailing.Load() {
+			ail(w, r)
 		}
 		return
 	}
@@ -184,13 +184,35 @@ func (b *webhookBench) receive(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// company makes a company with endpoints. The first one ails so, "" for none.
-func (b *webhookBench) company(ctx context.Context, endpoints int, ailing string) (deal.ID, error) {
-	company, token := deal.ID(uuid.Must(uuid.NewV7())), uuid.NewString()
+// ail answers as the address says.
+func ail(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/dead":
+		<-r.Context().Done()
+	case "/failing":
+		w.WriteHeader(http.StatusInternalServerError)
+	case "/slow":
+		select {
+		case <-time.After(benchSlow):
+		case <-r.Context().Done():
+		}
+	}
+}
+
+// benchCompany is a company with endpoints.
+type benchCompany struct {
+	ID    deal.ID
+	api   *client
+	first string // its first endpoint, in the API
+}
+
+// company makes a company with endpoints. The first one may ail in that way, "" for none.
+func (b *webhookBench) company(ctx context.Context, endpoints int, ailing string) (benchCompany, error) {
+	id, token := deal.ID(uuid.Must(uuid.NewV7())), uuid.NewString()
 	b.mu.Lock()
-	b.callers[token] = roster.Principal{KeyID: company, Role: roster.RoleCompanyAdmin, Company: company}
+	b.callers[token] = roster.Principal{KeyID: id, Role: roster.RoleCompanyAdmin, Company: id}
 	b.mu.Unlock()
-	api := newClient(b.api, token)
+	company := benchCompany{ID: id, api: newClient(b.api, token)}
 	var group errgroup.Group
 	group.SetLimit(16)
 	for i := range endpoints {
@@ -199,9 +221,15 @@ func (b *webhookBench) company(ctx context.Context, endpoints int, ailing string
 			path = ailing
 		}
 		group.Go(func() error {
-			_, err := api.do(ctx, call{method: http.MethodPost, path: "/v1/webhook-endpoints", body: map[string]any{
+			var made struct {
+				ID deal.ID `json:"id"`
+			}
+			_, err := company.api.do(ctx, call{method: http.MethodPost, path: "/v1/webhook-endpoints", into: &made, body: map[string]any{
 				"url": b.receivers[i] + path, "event_types": []string{"*"}, "rate_per_second": 1000,
 			}})
+			if i == 0 {
+				company.first = "/v1/webhook-endpoints/" + made.ID.String()
+			}
 			return err
 		})
 	}
@@ -280,7 +308,7 @@ func (b *webhookBench) run(ctx context.Context, events, endpoints int) error {
 	if err := b.settle(ctx); err != nil {
 		return err
 	}
-	if err := b.dead(ctx, events/5, endpoints, also); err != nil {
+	if err := b.beside(ctx, events*2/5, endpoints, also); err != nil {
 		return err
 	}
 	return benchResult{Bench: "webhooks", Figure: figure, Unit: "deliveries/s", Limit: limit, Also: also}.print()
@@ -313,7 +341,7 @@ func (b *webhookBench) quiet(ctx context.Context, events int, also map[string]fl
 	defer consuming.Stop()
 	var ours, bare []time.Duration
 	for i := range events + 10 {
-		for to, took := range map[deal.ID]*[]time.Duration{company: &ours, nobody: &bare} {
+		for to, took := range map[deal.ID]*[]time.Duration{company.ID: &ours, nobody: &bare} {
 			b.expect(1)
 			if err := b.happen(ctx, 1, to); err != nil {
 				return err
@@ -365,7 +393,7 @@ func (b *webhookBench) many(ctx context.Context, events int, also map[string]flo
 	for range benchRounds {
 		b.expect(events * benchFan)
 		start := time.Now()
-		if err := b.happen(ctx, events, company); err != nil {
+		if err := b.happen(ctx, events, company.ID); err != nil {
 			return 0, 0, err
 		}
 		if _, err := b.await(ctx); err != nil {
@@ -433,38 +461,111 @@ func (b *webhookBench) settle(ctx context.Context) error {
 	}
 }
 
-// dead sends an event to a hundred endpoints every tenth of a second, in turn to companies whose endpoints all answer and to
-// those of which one endpoint in a hundred ails.
-func (b *webhookBench) dead(ctx context.Context, events, endpoints int, also map[string]float64) error {
-	var groups [2][]deal.ID
+// beside sends events to companies of which each has one endpoint that may ail: half as many as events while all are well, events
+// while those ail, and the other half while all are well again. It compares how long the endpoints beside them wait.
+func (b *webhookBench) beside(ctx context.Context, events, endpoints int, also map[string]float64) error {
+	var companies []benchCompany
 	for unit := range endpoints / benchPerUnit {
-		ailing := ""
-		if unit%2 == 1 {
-			ailing = benchAiling[unit/2%len(benchAiling)]
-		}
-		company, err := b.company(ctx, benchPerUnit, ailing)
+		company, err := b.company(ctx, benchPerUnit, benchAiling[unit%len(benchAiling)])
 		if err != nil {
 			return err
 		}
-		groups[unit%2] = append(groups[unit%2], company)
+		companies = append(companies, company)
 	}
+	also["ailing_endpoints"] = float64(len(companies))
+	if err := b.hear(ctx, companies, 1); err != nil { // the first event opens an endpoint's secret
+		return err
+	}
+	before, err := b.steadily(ctx, events/2, companies)
+	if err != nil {
+		return err
+	}
+	if err := b.fallIll(ctx, companies); err != nil {
+		return err
+	}
+	beside, err := b.steadily(ctx, events, companies)
+	if err != nil {
+		return err
+	}
+	if err := b.getWell(ctx, companies); err != nil {
+		return err
+	}
+	after, err := b.steadily(ctx, events/2, companies)
+	if err != nil {
+		return err
+	}
+	also["healthy_p99_ms"], also["healthy_p99_beside_ailing_ms"] = millisAt(0.99, append(before, after...)), millisAt(0.99, beside)
+	also["ailing_times_healthy_p99"] = also["healthy_p99_beside_ailing_ms"] / also["healthy_p99_ms"]
+	return nil
+}
+
+// steadily sends 25 events a second, to one company after the other and whatever has arrived by then, and gives how long
+// each took to the endpoints that are always well.
+func (b *webhookBench) steadily(ctx context.Context, events int, companies []benchCompany) ([]time.Duration, error) {
+	tick := time.NewTicker(40 * time.Millisecond)
+	defer tick.Stop()
+	b.expect(events * (benchPerUnit - 1))
+	for i := range events {
+		<-tick.C
+		if err := b.happen(ctx, 1, companies[i%len(companies)].ID); err != nil {
+			return nil, err
+		}
+	}
+	return b.await(ctx)
+}
+
+// hear sends so many events to each company at once, to one company after the other.
+func (b *webhookBench) hear(ctx context.Context, companies []benchCompany, events int) error {
+	for _, company := range companies {
+		b.expect(events * (benchPerUnit - 1))
+		if err := b.happen(ctx, events, company.ID); err != nil {
+			return err
+		}
+		if _, err := b.await(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fallIll lets the endpoints ail and waits until all that fail have failed so often that their gates are shut and their
+// events wait.
+func (b *webhookBench) fallIll(ctx context.Context, companies []benchCompany) error {
+	b.ailing.Store(true)
+	if err := b.hear(ctx, companies, benchFailures); err != nil {
+		return err
+	}
+	return untilEach(ctx, companies, func(e webhooks.Endpoint) bool { return e.Behind > 0 || strings.HasSuffix(e.URL, "/slow") })
+}
+
+// getWell makes the endpoints well and waits until they have all that they missed.
+func (b *webhookBench) getWell(ctx context.Context, companies []benchCompany) error {
+	b.ailing.Store(false)
+	for _, company := range companies {
+		if _, err := company.api.do(ctx, call{method: http.MethodPost, path: company.first + "/enable"}); err != nil {
+			return err
+		}
+	}
+	return untilEach(ctx, companies, func(e webhooks.Endpoint) bool { return e.Behind == 0 })
+}
+
+// untilEach waits until the first endpoint of each company is so.
+func untilEach(ctx context.Context, companies []benchCompany, so func(webhooks.Endpoint) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	var took [2][]time.Duration
-	for i := range 2 * events {
-		<-tick.C
-		beside, companies := i%2, groups[i%2]
-		b.expect(benchPerUnit - beside)
-		if err := b.happen(ctx, 1, companies[i/2%len(companies)]); err != nil {
-			return err
+	for _, company := range companies {
+		for {
+			var e webhooks.Endpoint
+			if _, err := company.api.do(ctx, call{method: http.MethodGet, path: company.first, into: &e}); err != nil {
+				return fmt.Errorf("bench: wait for the endpoints that may ail: %w", err)
+			}
+			if so(e) {
+				break
+			}
+			<-tick.C
 		}
-		some, err := b.await(ctx)
-		if err != nil {
-			return err
-		}
-		took[beside] = append(took[beside], some...)
 	}
-	also["healthy_p99_ms"], also["healthy_p99_beside_dead_ms"] = millisAt(0.99, took[0]), millisAt(0.99, took[1])
-	also["dead_times_healthy_p99"] = also["healthy_p99_beside_dead_ms"] / also["healthy_p99_ms"]
 	return nil
 }
