@@ -39,6 +39,30 @@ func TestMirror_CatchesUpWithWhatOthersWrote(t *testing.T) {
 	}
 }
 
+func TestMirror_LearnsFromAConflictThatOthersDeleted(t *testing.T) {
+	t.Parallel()
+	server := rostertest.NewServer(t)
+	js := server.Connect()
+	if err := createBucket(t.Context(), js, failingBucket, "a test", 1); err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := newMirror[failure](js, failingBucket), newMirror[failure](server.Connect(), failingBucket)
+	at, err := ours.put(t.Context(), "endpoint", failure{Since: time.Unix(1, 0)}, 0)
+	if err == nil {
+		err = theirs.remove(t.Context(), "endpoint", at)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ours.put(t.Context(), "endpoint", failure{Since: time.Unix(2, 0)}, at); !errors.Is(err, errChanged) || ours.has("endpoint") {
+		t.Errorf("over what is gone: %v, has it: %t", err, ours.has("endpoint"))
+	}
+	_, at = ours.get("endpoint")
+	if _, err := ours.put(t.Context(), "endpoint", failure{Since: time.Unix(3, 0)}, at); err != nil || !ours.has("endpoint") {
+		t.Errorf("over the mark of the deletion: %v, has it: %t", err, ours.has("endpoint"))
+	}
+}
+
 // The bucket is restored while nobody follows it: its revisions begin anew.
 func TestMirror_WritesOnWhenItsBucketIsAnOlderOne(t *testing.T) {
 	t.Parallel()
