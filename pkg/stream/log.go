@@ -366,6 +366,13 @@ func askLeader(ctx context.Context, nc *nats.Conn, stream string, request getReq
 	return response.Message, nil
 }
 
+// FirstFrom asks the leader of a stream for the sequence of its first message from a sequence on: a later one means that
+// those between are missing. Errors are ErrNoRecord, when it has none, ErrUnknown and those of the server.
+func FirstFrom(ctx context.Context, nc *nats.Conn, stream string, from uint64) (uint64, error) {
+	first, _, err := askLeader(ctx, nc, stream, getRequest{Sequence: from, NextFor: ">"})
+	return first, err
+}
+
 func stored(sequence uint64, payload []byte) (Stored, error) {
 	event, err := Decode(payload)
 	if err != nil {

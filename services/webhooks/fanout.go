@@ -169,6 +169,7 @@ func (f *fanout) read(ctx context.Context, to chan<- jetstream.Msg) error {
 	}
 	defer messages.Stop()
 	f.s.part("webhooks " + f.source.stream)(nil)
+	last := f.done
 	for delivered := uint64(1); ; delivered++ {
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
@@ -181,6 +182,14 @@ func (f *fanout) read(ctx context.Context, to chan<- jetstream.Msg) error {
 		if meta.Sequence.Consumer != delivered {
 			return fmt.Errorf("read %s: a message got lost on the way here", f.source.stream)
 		}
+		for at := meta.Sequence.Stream; f.source.whole && last+1 < at; {
+			missing, err := f.s.letters[f.source.stream].missing(ctx, last+1, partAtMost)
+			if err != nil || len(missing) == 0 {
+				return errors.Join(fmt.Errorf("read %s: sequence %d was passed over on the way to %d", f.source.stream, last+1, at), err)
+			}
+			last += uint64(len(missing))
+		}
+		last = meta.Sequence.Stream
 		select {
 		case to <- m:
 		case <-ctx.Done():

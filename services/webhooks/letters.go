@@ -57,9 +57,7 @@ func (l *letters) take(sequence uint64, subject string, payload []byte) (*letter
 		read = &letter{notice: notice{source: l.stream, sequence: sequence}}
 		l.log.Error("event not readable, nobody is told of it", zap.String("stream", l.stream), zap.Uint64("sequence", sequence), zap.Error(err))
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.kept[sequence%lettersKept] = read
+	l.keep(read)
 	return read, nil
 }
 
@@ -86,7 +84,7 @@ func (l *letters) known(from uint64, limit int) []*letter {
 }
 
 // from gives 1 to limit letters from the sequence on, one behind the other, and none when the stream, or the replica that
-// answered, ends before it.
+// answered, ends before it. Of an event that the stream has lost nobody is told.
 func (l *letters) from(ctx context.Context, from uint64, limit int) ([]*letter, error) {
 	if found := l.known(from, limit); len(found) > 0 {
 		return found, nil
@@ -107,6 +105,9 @@ func (l *letters) from(ctx context.Context, from uint64, limit int) ([]*letter, 
 	if err != nil {
 		return nil, err
 	}
+	if len(messages) == 0 {
+		return l.missing(ctx, from, limit)
+	}
 	found := make([]*letter, 0, len(messages))
 	for _, m := range messages {
 		read, err := l.take(m.Sequence, m.Subject, m.Data)
@@ -119,6 +120,38 @@ func (l *letters) from(ctx context.Context, from uint64, limit int) ([]*letter, 
 		found = append(found, read)
 	}
 	return found, nil
+}
+
+// missing gives 1 to limit letters, of which nobody is told, in place of those that the stream's leader does not have from
+// the sequence on, and says so: the stream is damaged there. It gives none when the leader has the first one.
+func (l *letters) missing(ctx context.Context, from uint64, limit int) ([]*letter, error) {
+	ask, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	first, err := stream.FirstFrom(ask, l.js.Conn(), l.stream, from)
+	if errors.Is(err, stream.ErrNoRecord) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", l.stream, err)
+	}
+	var found []*letter
+	for sequence := from; sequence < first && len(found) < limit; sequence++ {
+		found = append(found, &letter{notice: notice{source: l.stream, sequence: sequence}})
+	}
+	if len(found) > 0 {
+		l.log.Error("events are missing, nobody is told of them: the stream is damaged, restore it from a replica or a backup",
+			zap.String("stream", l.stream), zap.Uint64("from", from), zap.Uint64("to", found[len(found)-1].sequence))
+	}
+	l.keep(found...)
+	return found, nil
+}
+
+func (l *letters) keep(read ...*letter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range read {
+		l.kept[r.sequence%lettersKept] = r
+	}
 }
 
 // one gives the letter at the sequence. Those behind it are read with it: they are asked for next.

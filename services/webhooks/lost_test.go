@@ -9,8 +9,15 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/dealreg/dealreg/pkg/lifecycle"
+	"github.com/dealreg/dealreg/pkg/roster/rostertest"
 	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
+	"github.com/dealreg/dealreg/services/webhooks"
 )
 
 // The log was restored to an older state: what comes now has sequences that were sent before.
@@ -135,5 +142,66 @@ func TestLost_TheLastHourWhileDispatchersLive(t *testing.T) {
 				t.Errorf("%d events of others came to a stranger", n-came)
 			}
 		})
+	}
+}
+
+// A stream that lets messages be deleted plays one with damaged blocks: the broker passes over what it cannot read.
+func TestLost_DamagedEventsAreSaidAndHoldUpNoOthers(t *testing.T) {
+	t.Parallel()
+	core, logged := observer.New(zap.ErrorLevel)
+	server := rostertest.NewServer(t)
+	w := newWorldAt(t, server.Connect(), warehousetest.New(t), func(cfg *webhooks.Config) { cfg.Log = zap.New(core) })
+	deals, err := w.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: stream.DealsStream, Subjects: []string{"deals.*.*"}, AllowDirect: true, AllowAtomicPublish: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	damage := func(sequences ...uint64) {
+		t.Helper()
+		for _, sequence := range sequences {
+			if err := deals.DeleteMsg(t.Context(), sequence); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	said := func() (missing []uint64) {
+		for _, line := range logged.FilterMessageSnippet("events are missing").All() {
+			fields := line.ContextMap()
+			for sequence := fields["from"].(uint64); sequence <= fields["to"].(uint64); sequence++ {
+				missing = append(missing, sequence)
+			}
+		}
+		slices.Sort(missing)
+		return slices.Compact(missing)
+	}
+	w.start()
+	company, key := w.companyAdmin()
+	var broken atomic.Bool
+	broken.Store(true)
+	plain, failed := newReceiver(t, nil), newReceiver(t, breakable(&broken))
+	w.endpoint(key, plain.URL, nil)
+	failing, _ := w.endpoint(key, failed.URL, nil)
+	from := now()
+	events := w.happen(10, company)
+	plain.await(t, events...)
+	w.attempts(key, failing, "outcome=failed", func(a []object) bool { return len(a) == 10 })
+	w.stop()
+	events = append(events, w.happen(20, company)...) // 11 to 30
+	damage(3, 9, 14, 15, 30)                          // not the tenth: where the log ended is remembered
+	w.start()
+	there := slices.Concat(events[:13], events[15:29], w.happen(1, company))
+	plain.await(t, there...)
+	plain.once(t, there...)
+	if got := said(); !slices.Equal(got, []uint64{14, 15, 30}) {
+		t.Errorf("the fan-out said that %v are missing", got)
+	}
+
+	broken.Store(false)
+	for _, way := range []string{"failed_since", "since"} {
+		path := fmt.Sprintf("%s/%s/replays/%s", endpoints, failing, w.must(202, key, "POST", endpoints+"/"+failing+"/replay", object{way: from})["id"])
+		w.until("replayed", func() bool { return w.must(200, key, "GET", path, nil)["state"] == "done" })
+		failed.await(t, slices.Concat(events[:2], events[3:8], events[9:10])...)
+		if got := said(); !slices.Equal(got, []uint64{3, 9, 14, 15, 30}) {
+			t.Errorf("the replay said that %v are missing", got)
+		}
 	}
 }

@@ -37,12 +37,13 @@ func (n notice) matches(patterns []string) bool {
 type source struct {
 	stream   string
 	subjects []string
+	whole    bool // whether these are all that the stream has
 	read     func(subject string, payload []byte) (notice, bool, error)
 }
 
 // sources are the streams from which events come, in the order in which they are shown.
 var sources = []source{
-	{stream: stream.DealsStream, subjects: []string{"deals.*.*"}, read: readDeal},
+	{stream: stream.DealsStream, subjects: []string{"deals.*.*"}, whole: true, read: readDeal},
 	{
 		stream: stream.RecordsStream, read: readRecord,
 		subjects: []string{stream.StatementSubjects, stream.ConflictSubjects, stream.EndpointSubjects},
@@ -129,7 +130,7 @@ func readRecord(subject string, payload []byte) (notice, bool, error) {
 const readBytes = 4 << 20
 
 // readRange gives up to limit messages of the stream from a sequence on, by direct get. None means that the stream, or
-// the replica that answered, ends before it.
+// the replica that answered, ends before it or has not the first one.
 func readRange(ctx context.Context, js jetstream.JetStream, name string, from uint64, limit int) ([]*jetstream.RawStreamMsg, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

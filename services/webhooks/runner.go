@@ -240,11 +240,11 @@ func (r *runner) read(ctx context.Context, c cursor) (found []*letter, end bool,
 		if place.Source != c.Source || place.Sequence > c.Through {
 			break
 		}
-		some, err := from.from(ctx, place.Sequence, 1)
+		l, err := from.one(ctx, place.Sequence)
 		if err != nil {
 			return nil, false, err
 		}
-		found = append(found, some...)
+		found = append(found, l)
 	}
 	return found, len(found) == 0, nil
 }
