@@ -2,8 +2,6 @@ package mail
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
@@ -16,31 +14,15 @@ import (
 // followEndpoints mails those who may enable an endpoint of webhooks that was disabled. It keeps no position: a start reads
 // the latest record of each endpoint again, and the outbox knows what was mailed.
 func (t *turn) followEndpoints(ctx context.Context) error {
-	consumer, err := t.s.js.OrderedConsumer(ctx, stream.RecordsStream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{stream.EndpointSubjects}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, InactiveThreshold: time.Minute,
-	})
-	if err != nil {
-		return fmt.Errorf("follow the endpoints: %w", err)
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return fmt.Errorf("follow the endpoints: %w", err)
-	}
-	defer messages.Stop()
-	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return fmt.Errorf("follow the endpoints: %w", err)
-		}
-		r, err := stream.DecodeEndpoint(m.Data())
+	config := jetstream.OrderedConsumerConfig{FilterSubjects: []string{stream.EndpointSubjects}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}
+	return t.s.follow(ctx, stream.RecordsStream, config, func(uint64) {}, func(payload []byte, _ *jetstream.MsgMetadata) error {
+		r, err := stream.DecodeEndpoint(payload)
 		if err != nil {
 			t.s.cfg.Log.Error("record of an endpoint not readable, nobody is mailed", zap.Error(err))
-			continue
+			return nil
 		}
-		if err := t.tellOwner(ctx, r); err != nil {
-			return err
-		}
-	}
+		return t.tellOwner(ctx, r)
+	})
 }
 
 // tellOwner puts a mail into the outbox for everybody who may enable the endpoint, unless it is too late for that.

@@ -18,43 +18,60 @@ import (
 // answered or has expired by then.
 const boardReaches = time.Duration(deal.AttestDays+1) * 24 * time.Hour
 
-// follow reads the log in order: what came before the position shows what waits, what comes after it is mailed.
-func (t *turn) follow(ctx context.Context) error {
-	last, err := t.s.dealLog.LastSequence(ctx)
+// follow gives the messages of the stream, from the configuration's first one on, in order, and those that come, until one
+// of them fails or ctx ends. began hears first how many are there.
+func (s *Service) follow(
+	ctx context.Context, name string, from jetstream.OrderedConsumerConfig, began func(pending uint64),
+	each func(payload []byte, at *jetstream.MsgMetadata) error,
+) error {
+	from.InactiveThreshold = time.Minute
+	consumer, err := s.js.OrderedConsumer(ctx, name, from)
 	if err != nil {
-		return err
+		return fmt.Errorf("follow %s: %w", name, err)
 	}
-	from := t.s.cfg.Now().Add(-boardReaches)
-	consumer, err := t.s.js.OrderedConsumer(ctx, stream.DealsStream, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &from, InactiveThreshold: time.Minute,
-	})
-	if err != nil {
-		return fmt.Errorf("follow the log: %w", err)
-	}
-	if info := consumer.CachedInfo(); last == 0 || info != nil && info.NumPending == 0 {
-		t.showsAll()
-	}
+	began(consumer.CachedInfo().NumPending)
 	messages, err := consumer.Messages()
 	if err != nil {
-		return fmt.Errorf("follow the log: %w", err)
+		return fmt.Errorf("follow %s: %w", name, err)
 	}
 	defer messages.Stop()
 	for {
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			return fmt.Errorf("follow the log: %w", err)
+			return fmt.Errorf("follow %s: %w", name, err)
 		}
 		meta, err := m.Metadata()
 		if err != nil {
-			return fmt.Errorf("follow the log: %w", err)
+			return fmt.Errorf("follow %s: %w", name, err)
 		}
-		if err := t.take(ctx, meta.Sequence.Stream, m.Data()); err != nil {
+		if err := each(m.Data(), meta); err != nil {
 			return err
 		}
-		if meta.NumPending == 0 || meta.Sequence.Stream >= last {
+	}
+}
+
+// followDeals reads the log in order: what came before the position shows what waits, what comes after it is mailed.
+func (t *turn) followDeals(ctx context.Context) error {
+	last, err := t.s.dealLog.LastSequence(ctx)
+	if err != nil {
+		return err
+	}
+	from := t.s.cfg.Now().Add(-boardReaches)
+	config := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &from}
+	began := func(pending uint64) {
+		if pending == 0 {
 			t.showsAll()
 		}
 	}
+	return t.s.follow(ctx, stream.DealsStream, config, began, func(payload []byte, at *jetstream.MsgMetadata) error {
+		if err := t.take(ctx, at.Sequence.Stream, payload); err != nil {
+			return err
+		}
+		if at.NumPending == 0 || at.Sequence.Stream >= last {
+			t.showsAll()
+		}
+		return nil
+	})
 }
 
 func (t *turn) showsAll() { t.wholeOne.Do(func() { close(t.whole) }) }

@@ -154,7 +154,7 @@ func (t *turn) run(ctx context.Context) error {
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainWithin, stop) })()
-	group.Go(func() error { return t.follow(ctx) })
+	group.Go(func() error { return t.followDeals(ctx) })
 	group.Go(func() error { return t.watch(ctx) })
 	group.Go(func() error { return t.followEndpoints(ctx) })
 	group.Go(func() error { return t.keep(ctx) })
