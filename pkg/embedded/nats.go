@@ -24,6 +24,10 @@ const (
 	natsReadyWithin = 2 * time.Minute
 	// natsMaxMemory bounds JetStream's memory storage, which dealreg does not use for data.
 	natsMaxMemory = 64 << 20
+	// natsMaxStore leaves it to the disk how much there may be. The limit that the server takes by itself is three quarters
+	// of the disk as it is when the server starts: one that starts on a full disk would refuse every message until the next
+	// start, whatever room there was meanwhile.
+	natsMaxStore = 1 << 62
 	// natsCheckEvery is how often Run looks whether JetStream is still enabled.
 	natsCheckEvery = time.Second
 )
@@ -78,7 +82,7 @@ func startServer(cfg NATSConfig) (*server.Server, *natsLog, error) {
 		StoreDir:               cfg.Dir,
 		SyncAlways:             true,
 		JetStreamMaxMemory:     natsMaxMemory,
-		JetStreamMaxStore:      -1, // the disk is the limit
+		JetStreamMaxStore:      natsMaxStore,
 		DisableJetStreamBanner: true,
 		NoSigs:                 true,
 	})

@@ -43,11 +43,8 @@ func onUp(t *testing.T, data string, more ...string) (*witness, *process) {
 
 func TestChaos_GoesOnWhenTheDiskHasRoomAgain(t *testing.T) {
 	t.Parallel()
-	asRoot(t)
-	disk := t.TempDir()
-	const room = "size=6g" // the broker wants to know that there is room for the attempts of webhooks
-	do(t, "mount", "-t", "tmpfs", "-o", room, "dealreg", disk)
-	t.Cleanup(func() { do(t, "umount", "-l", disk) }) // the engine may live for another moment
+	const room = "size=1g"
+	disk := memoryDisk(t, room)
 	w, p := onUp(t, filepath.Join(disk, "data"))
 	end := w.begin()
 	defer end()
@@ -63,6 +60,16 @@ func TestChaos_GoesOnWhenTheDiskHasRoomAgain(t *testing.T) {
 	end()
 	ready(t, p.url)
 	w.check()
+}
+
+// memoryDisk is the folder of a file system in memory.
+func memoryDisk(t *testing.T, room string) string {
+	t.Helper()
+	asRoot(t)
+	disk := t.TempDir()
+	do(t, "mount", "-t", "tmpfs", "-o", room, "dealreg", disk)
+	t.Cleanup(func() { do(t, "umount", "-l", disk) }) // the engine may live for another moment
+	return disk
 }
 
 // shrink leaves a file system in memory no room. What is written meanwhile may take what it wanted to leave.

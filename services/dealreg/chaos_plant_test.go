@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ import (
 	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/lifecycle"
 	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/services/registry"
 )
 
@@ -289,10 +291,11 @@ func do(t *testing.T, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// wire carries the registry's talk with the broker, and loses of the broker's part what it is told to lose.
+// wire carries the talk of writers with the broker, and loses of the broker's part what it is told to lose.
 type wire struct {
-	port int
-	lose atomic.Int32
+	port            int
+	lose            atomic.Int32
+	acks, batchAcks atomic.Int64 // so many acknowledgements were lost, and so many of them were those of batches
 }
 
 // What a wire loses.
@@ -355,14 +358,45 @@ func (w *wire) carry(client io.Writer, broker *bufio.Reader) error {
 			if _, err := io.ReadFull(broker, body); err != nil {
 				return err
 			}
-			lose := w.lose.Load()
-			if lose == loseAnswers || lose == loseAcks && bytes.HasPrefix(body, []byte(`{"stream":"DEALS"`)) {
+			if w.loses(body) {
 				continue
 			}
 			frame = append(line, body...)
 		}
 		if _, err := client.Write(frame); err != nil {
 			return err
+		}
+	}
+}
+
+// loses tells whether the broker's message is to be lost, and counts it then.
+func (w *wire) loses(body []byte) bool {
+	lose := w.lose.Load()
+	if lose == loseNothing {
+		return false
+	}
+	var ack struct {
+		Stream   string `json:"stream"`
+		Sequence uint64 `json:"seq"`
+		Batch    string `json:"batch"`
+	}
+	if json.Unmarshal(body, &ack) != nil || ack.Stream != stream.DealsStream || ack.Sequence == 0 {
+		return lose == loseAnswers
+	}
+	w.acks.Add(1)
+	if ack.Batch != "" {
+		w.batchAcks.Add(1)
+	}
+	return true
+}
+
+// hasLost waits until one more is counted.
+func (*wire) hasLost(t *testing.T, count *atomic.Int64) {
+	t.Helper()
+	late := time.Now().Add(time.Minute)
+	for before := count.Load(); count.Load() == before; {
+		if time.Now().After(late) || pause(t.Context(), time.Millisecond) != nil {
+			t.Fatal("nothing was lost that should be")
 		}
 	}
 }

@@ -81,7 +81,24 @@ func TestChaos_PowerCutLosesNothingAcknowledged(t *testing.T) {
 	w.check()
 }
 
-// TestChaos_PowerCutLosesWhatTheBrokerSyncsLate shows that the test above would see a loss: the same cut, of a broker with
+func TestChaos_PowerCutLosesNoAcknowledgedBatch(t *testing.T) {
+	t.Parallel()
+	before := newDisk(t, filepath.Join(t.TempDir(), "disk"))
+	port, err := embedded.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker := startBroker(t, filepath.Join(before.at, "nats"), port)
+	c := newCrowd(t, crowdConn(t, broker.url))
+	c.more(20)
+	after := before.cut(broker)
+	acknowledged := c.acknowledged()
+	startBroker(t, filepath.Join(after.at, "nats"), port)
+	c.more(4)
+	c.check(acknowledged)
+}
+
+// TestChaos_PowerCutLosesWhatTheBrokerSyncsLate shows that the tests above would see a loss: the same cut, of a broker with
 // the sync interval that nats-server has by itself.
 func TestChaos_PowerCutLosesWhatTheBrokerSyncsLate(t *testing.T) {
 	t.Parallel()

@@ -78,10 +78,11 @@ const (
 	syncs   = "fsync,fdatasync"
 )
 
-// lost loses what the broker answers the registry.
+// lost loses what the broker answers the registry, for that long after the first acknowledgement was lost.
 func lost(what string, lose int32, d time.Duration) fault {
 	return fault{what + " lost", func(p *plant) {
 		p.wire.lose.Store(lose)
+		p.wire.hasLost(p.t, &p.wire.acks)
 		_ = pause(p.t.Context(), d)
 		p.wire.lose.Store(loseNothing)
 	}}
