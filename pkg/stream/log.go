@@ -369,8 +369,8 @@ func askLeader(ctx context.Context, nc *nats.Conn, stream string, request getReq
 // FirstFrom asks the leader of a stream for the sequence of its first message from a sequence on: a later one means that
 // those between are missing. Errors are ErrNoRecord, when it has none, ErrUnknown and those of the server.
 func FirstFrom(ctx context.Context, nc *nats.Conn, stream string, from uint64) (uint64, error) {
-	first, _, err := askLeader(ctx, nc, stream, getRequest{Sequence: from, NextFor: ">"})
-	return first, err
+	first, err := askLeader(ctx, nc, stream, getRequest{Sequence: from, NextFor: ">"})
+	return first.Sequence, err
 }
 
 func stored(sequence uint64, payload []byte) (Stored, error) {
