@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"html"
 	"math/big"
 	"net/http"
@@ -12,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/roster"
+	"github.com/dealreg/dealreg/services/directory"
 	"github.com/dealreg/dealreg/services/reports"
 )
 
@@ -265,8 +268,42 @@ func (c *comparison) live(a historyOf) {
 		item := pairs.Items[i]
 		c.row(page, item.Amount, item.Deals, item.Companies[0].Name, item.Companies[1].Name)
 	})
+	c.chapterMembers(a, table, chapters.Items[0].Chapter.ID.String())
 	if len(months.Items) != 12 || len(chapters.Items) < 12 || len(pairs.Items) <= 100 {
 		c.t.Errorf("only %d months, %d chapters, %d pairs", len(months.Items), len(chapters.Items), len(pairs.Items))
+	}
+}
+
+// chapterMembers follows a chapter's link to its members and compares who took part, who all were members on every day.
+func (c *comparison) chapterMembers(a historyOf, chapters shown, id string) {
+	c.t.Helper()
+	var members httpapi.Page[directory.Member]
+	var participation reports.ParticipationReport
+	of := "/v1/associations/" + a.id
+	c.ask(&members, of+"/members", "limit", "200")
+	c.ask(&participation, of+"/participation", "year", strconv.Itoa(historyYear))
+	address := fmt.Sprintf("/a/%s/%d/members?chapter=%s", a.id, historyYear, id)
+	if !strings.Contains(chapters.text, `href="`+address+`"`) {
+		c.t.Errorf("%s does not lead to %s", chapters.path, address)
+	}
+	page := c.get(address)
+	listed := 0
+	for _, p := range participation.TakingPart {
+		within := slices.ContainsFunc(members.Items, func(m directory.Member) bool {
+			return m.CompanyID == p.Company.ID && m.ChapterID.String() == id
+		})
+		if there := strings.Contains(page.text, html.EscapeString(p.Company.Name)); there != within {
+			c.t.Errorf("%s lists %s: %v", address, p.Company.Name, there)
+		}
+		if within {
+			listed++
+		}
+	}
+	if listed == 0 || listed == len(participation.TakingPart) || !strings.Contains(page.text, fmt.Sprintf("%d of %[1]d members", listed)) {
+		c.t.Errorf("%s lists %d of %d", address, listed, len(participation.TakingPart))
+	}
+	if other := c.get(strings.Replace(address, id, a.id, 1)); other.status != http.StatusNotFound {
+		c.t.Errorf("a chapter that there is not: %d", other.status)
 	}
 }
 

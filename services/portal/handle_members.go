@@ -1,9 +1,15 @@
 package portal
 
-import "github.com/dealreg/dealreg/services/portal/api"
+import (
+	"slices"
+
+	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/services/portal/api"
+)
 
 // membersView lists who took part and who did not, as far as the pairs are shown, and how many more there are.
 type membersView struct {
+	Chapter              *api.Chapter // only its members
 	TakingPart           []partaker
 	Others               []api.Named
 	MoreTaking, MoreIdle int64
@@ -24,6 +30,11 @@ func (v *visit) membersPage(b *body) error {
 		if err != nil {
 			return err
 		}
+		if id := v.r.URL.Query().Get("chapter"); id != "" {
+			if m.Chapter, err = v.onlyChapter(b, id, &year); err != nil {
+				return err
+			}
+		}
 		for _, p := range year.TakingPart[:min(mostMembers, len(year.TakingPart))] {
 			m.TakingPart = append(m.TakingPart, partaker{p, b.Address + "/pairs?company=" + p.Company.ID.String()})
 		}
@@ -33,4 +44,28 @@ func (v *visit) membersPage(b *body) error {
 	}
 	b.Page = m
 	return v.show("members", v.speech.text("members.title", "year", b.Name()), b)
+}
+
+// onlyChapter leaves of the members those who were in the chapter on any day of the year.
+func (v *visit) onlyChapter(b *body, id string, year *api.Participation) (*api.Chapter, error) {
+	chapters, err := v.api.Chapters(v.ctx, b.Association.ID)
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(chapters, func(c api.Chapter) bool { return c.ID.String() == id })
+	if at < 0 {
+		return nil, errNotFound
+	}
+	enrolments, err := v.api.Enrolments(v.ctx, b.Association.ID)
+	if err != nil {
+		return nil, err
+	}
+	from, to := b.Bounds()
+	within := map[deal.ID]bool{}
+	for _, e := range enrolments {
+		within[e.CompanyID] = e.InChapter(chapters[at].ID, from, to)
+	}
+	year.TakingPart = slices.DeleteFunc(year.TakingPart, func(p api.Participant) bool { return !within[p.Company.ID] })
+	year.Others = slices.DeleteFunc(year.Others, func(n api.Named) bool { return !within[n.ID] })
+	return &chapters[at], nil
 }

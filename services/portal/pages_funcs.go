@@ -21,7 +21,9 @@ func pageFuncs() template.FuncMap {
 		"bar": barOf, "changeOf": changeOf,
 		"largestOf":   func(rows []Row) string { return largestAmount(rows, func(r Row) api.Cell { return r.Cell }) },
 		"largestPair": func(rows []Pair) string { return largestAmount(rows, func(p Pair) api.Cell { return p.Cell }) },
-		"chapterRows": func(y *Year, rows []Row, rest *api.Cell) chapterRows { return chapterRows{y, rows, rest} },
+		"chapterRows": func(y *Year, rows []Row, rest *api.Cell, address string) chapterRows {
+			return chapterRows{y, rows, rest, address}
+		},
 		"pairRows": func(y *Year, rows []Pair, rest *api.Cell, address string) pairRows {
 			return pairRows{y, rows, rest, address}
 		},
@@ -34,9 +36,10 @@ func pageFuncs() template.FuncMap {
 // What the shared tables show.
 type (
 	chapterRows struct {
-		Year *Year
-		Rows []Row
-		Rest *api.Cell
+		Year    *Year
+		Rows    []Row
+		Rest    *api.Cell
+		Address string // of the year's page
 	}
 	pairRows struct {
 		Year    *Year

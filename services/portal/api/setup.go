@@ -75,14 +75,29 @@ func (c *Client) CreateCompany(ctx context.Context, in CompanyInput) (Named, err
 	return n, c.write(ctx, http.MethodPost, in, &n, nil, "/v1/companies")
 }
 
-// Enrolment is a company's latest time in an association.
+// Enrolment is a company's latest time in an association, and all of its times.
 type Enrolment struct {
 	CompanyID        deal.ID        `json:"company_id"`
 	CompanyName      string         `json:"company_name"`
 	ChapterID        deal.ID        `json:"chapter_id"`
 	From             calendar.Date  `json:"from"`
-	To               *calendar.Date `json:"to"`
+	To               *calendar.Date `json:"to"` // the last day; nil while it lasts
 	EthicsAcceptedOn *calendar.Date `json:"ethics_accepted_on"`
+	Periods          []struct {
+		ChapterID deal.ID        `json:"chapter_id"`
+		From      calendar.Date  `json:"from"`
+		To        *calendar.Date `json:"to"`
+	} `json:"periods"`
+}
+
+// InChapter tells whether the company was in the chapter on any of the days.
+func (e Enrolment) InChapter(chapter deal.ID, from, to calendar.Date) bool {
+	for _, p := range e.Periods {
+		if p.ChapterID == chapter && p.From <= to && (p.To == nil || *p.To >= from) {
+			return true
+		}
+	}
+	return false
 }
 
 // Enrolments lists all members of an association, former ones too.

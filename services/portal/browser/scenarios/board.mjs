@@ -31,6 +31,15 @@ export default async function ({ open, everywhere, world }) {
   await page.getByRole("heading", { name: `Pairs of ${member}` }).waitFor();
   await visit.check("pairs-of-member");
 
+  // From a chapter to its members, and to the pairs of one.
+  await page.getByRole("link", { name: "Chapters" }).click();
+  const chapter = await page.locator("tbody th a").first().textContent();
+  await page.locator("tbody th a").first().click();
+  await page.getByRole("heading", { name: `Who was in the chapter ${chapter}` }).waitFor();
+  await visit.check("members-of-chapter");
+  await page.locator("tbody th a").first().click();
+  await page.getByRole("heading", { name: "Pairs of" }).waitFor();
+
   // The same in German, kept for the next pages.
   await page.goto(last);
   await page.getByRole("link", { name: "Deutsch" }).click();
