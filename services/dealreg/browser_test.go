@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,32 @@ func TestBrowser_PagesWorkAndReachNothingElse(t *testing.T) {
 	world.browser = newBrowser(t, p.url)
 	runBrowser(t, world, scenarios...)
 	p.stop()
+}
+
+// printWorld names the pages that are printed.
+type printWorld struct {
+	browser
+
+	Pages []printedPage `json:"pages"`
+}
+
+// printedPage is a page and the key that opens it.
+type printedPage struct {
+	Name    string `json:"name"`
+	Key     string `json:"key"`
+	Address string `json:"address"`
+}
+
+func TestBrowser_PrintsTheFullestYearOnTwoSheets(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	world := printWorld{browser: newBrowser(t, h.api.url)}
+	for _, a := range []historyOf{h.open, h.guarded} {
+		world.Pages = append(world.Pages, printedPage{
+			Name: "fullest-" + string(a.disclosure), Key: h.keys[a.id], Address: fmt.Sprintf("/a/%s/%d/r2", a.id, historyYear),
+		})
+	}
+	runBrowser(t, world, filepath.Join(browserFolder, "print.mjs"))
 }
 
 // newBrowser gets everything for scenarios against the system at the url.

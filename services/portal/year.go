@@ -102,6 +102,15 @@ func (y *Year) Running() bool {
 	return y.Today <= to
 }
 
+// LargeAmounts tells whether an amount and the one of the year before are too wide to stand side by side on a phone.
+func (y *Year) LargeAmounts() bool {
+	longest := len(y.Total.Amount)
+	if y.Previous != nil {
+		longest = max(longest, len(y.Previous.Amount))
+	}
+	return longest > len("1234567.89")
+}
+
 // ShortHash is the beginning of the log's hash, enough to compare by eye.
 func (y *Year) ShortHash() string { return y.LogHash[:min(12, len(y.LogHash))] }
 

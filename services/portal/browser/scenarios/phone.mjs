@@ -1,4 +1,4 @@
-// Every page on a phone and in German, whose words are the longer ones: none is wider than the phone, nothing is cut off.
+// Every page on a small phone and in German, whose words are the longer ones: none is wider than the phone, nothing is cut off.
 export default async function ({ open, world }) {
   const { keys, year } = world;
   const views = (id, of) => ["", "/chapters", "/pairs", "/pairs?view=matrix", "/pairs?view=table", "/members"].map((view) => `/a/${id}/${of}${view}`);
@@ -12,7 +12,7 @@ export default async function ({ open, world }) {
     operator: ["/", "/setup/association", "/setup/rates", "/webhooks", ...desk(world.guarded)],
   };
   for (const [who, addresses] of Object.entries(pages)) {
-    const visit = await open({ as: keys[who], width: 390, locale: "de-DE" });
+    const visit = await open({ as: keys[who], width: 360, locale: "de-DE" });
     for (const address of addresses) {
       await visit.page.goto(address.replace(/^\/c\b/, `/c/${world.company}`));
       await visit.page.waitForLoadState("load");
