@@ -27,10 +27,6 @@ const (
 	viewChapters = "chapters"
 	viewPairs    = "pairs"
 	viewMembers  = "members"
-	exportCSV    = "export.csv"
-	exportXLSX   = "export.xlsx"
-	pairsCSV     = "pairs.csv" // all live pairs
-	pairsXLSX    = "pairs.xlsx"
 )
 
 // yearAddress is what the address of a page about a year says.
@@ -84,13 +80,9 @@ func (s *Service) yearPage(v *visit) error {
 		return err
 	}
 	switch at.view {
-	case exportCSV, exportXLSX:
-		return v.export(at)
-	case pairsCSV, pairsXLSX:
-		return v.exportPairs(at)
 	case viewYear, viewChapters, viewPairs, viewMembers:
 	default:
-		return errNotFound
+		return v.export(at)
 	}
 	known, err := v.begin(at)
 	if err != nil {
@@ -129,8 +121,8 @@ type body struct {
 	RestChapters *api.Cell
 	TopPairs     []Pair
 	OtherPairs   *api.Cell
-	HasExport    bool
-	Page         any // what only one view shows
+	Files        []link // of the figures that are shown
+	Page         any    // what only one view shows
 }
 
 // roomOnSecond is how many lines of chapters, pairs and reasons leave room on the second printed sheet for the table of
@@ -164,13 +156,12 @@ func (v *visit) body(y *Year, at yearAddress) *body {
 		if r.Year != y.Year {
 			continue
 		}
-		b.HasExport = true
 		b.Statement = append(b.Statement, link{
 			Text:    v.speech.text("release.line", "release", r.Release, "date", v.speech.day(r.PublishedAt.In(y.Zone))),
 			Address: yearAddress{y.Association.ID, y.Year, r.Release, viewYear}.path(viewYear), Here: r.Release == y.Release,
 		})
 	}
-	b.Chart = v.monthsChart(y)
+	b.Files, b.Chart = v.files(y, at.view), v.monthsChart(y)
 	return b
 }
 

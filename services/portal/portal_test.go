@@ -234,6 +234,33 @@ func TestPages_SayThatNothingWasPublishedYet(t *testing.T) {
 	}
 }
 
+// Whoever takes a live page along gets its figures, although events came in since.
+func TestFiles_OfALivePageHoldItsFiguresUpToItsEvent(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.signIn()
+	s.backend.volume = strings.Replace(oneYear, `"items":[]`, `"items":[{"chapter":{"id":"`+theAssociation+`","name":"North"},"amount":"1.00","deals":1}]`, 1)
+	for view, by := range map[string]string{"": "month", "/chapters": "chapter", "/pairs": "pair"} {
+		_, page := s.do(http.MethodGet, yearPath+view, nil)
+		for _, extension := range []string{"xlsx", "csv"} {
+			file := yearPath + "/" + by + "s." + extension + "?as_of_sequence=7"
+			if !strings.Contains(page, `href="`+file+`"`) || strings.Contains(page, "export.") {
+				t.Errorf("%q has no link to %s: %s", view, file, page)
+			}
+			response, _ := s.do(http.MethodGet, file, nil)
+			asked := "GET /v1/associations/" + theAssociation + "/volume?as_of_sequence=7&by=" + by + "&year=2025"
+			if got := s.backend.asked[len(s.backend.asked)-1]; response.StatusCode != http.StatusOK || got != asked {
+				t.Errorf("%s: %d, and asked %s", file, response.StatusCode, got)
+			}
+		}
+	}
+	for _, file := range []string{"/months.xlsx?as_of_sequence=x", "/months.pdf", "/members.csv", "/r1/months.csv", "/export"} {
+		if response, _ := s.do(http.MethodGet, yearPath+file, nil); response.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", file, response.StatusCode)
+		}
+	}
+}
+
 // The API takes up to two minutes to make a release: the first one hashes the whole log.
 func TestPublish_WaitsAsLongAsTheAPIMakesARelease(t *testing.T) {
 	t.Parallel()
