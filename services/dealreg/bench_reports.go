@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,11 +13,15 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/dealtest"
+	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 	"github.com/dealreg/dealreg/services/aggregator"
 )
@@ -24,16 +29,17 @@ import (
 // benchReaders is how many ask for reports at the same time, each for the next when the last one is answered.
 const benchReaders = 8
 
-// The events that are stored while reports are read: so many at once, so often, as the aggregator stores what comes in.
+// The events that come into the log while reports are read: so many at once, so often.
 const (
 	benchTrickle      = 200
 	benchTrickleEvery = 100 * time.Millisecond
 )
 
-// benchReports measures the reports of two associations' years, read by several at once while events are stored and
-// rolled up, each with what the report says of the prefix of the log. Its limit is one plain sum over all amounts of the
-// ledger, without FINAL, with nobody else at the server. The log is not filled: the events go straight into the
-// warehouse, in the inserts of the aggregator. Every figure of every year is compared with a fold that is not ClickHouse's.
+// benchReports measures the reports of two associations' years, read by several at once while an aggregator stores what
+// comes into the log and rolls it up, each with what the report says of the prefix of the log. Its limit is one plain sum
+// over all amounts of the ledger, without FINAL, with nobody else at the server. The deals that are there before go straight
+// into the warehouse, in the inserts of the aggregator; the log begins with their last event. Every figure of every year is
+// compared with a fold that is not ClickHouse's.
 type benchReports struct {
 	Seconds int    `default:"20" help:"So long reports are read."`
 	Deals   int    `default:"200000" help:"Deals in the warehouse; nine of ten are one event, the others about six."`
@@ -72,8 +78,13 @@ func (c *benchReports) Run(ctx context.Context, log *zap.Logger) (err error) {
 		return err
 	}
 	filled := b.last
-	latencies, err := b.read(ctx, history, dealtest.NewBulk(c.Deals, c.Seed+1), time.Duration(c.Seconds)*time.Second)
+	more := dealtest.NewBulk(c.Deals, c.Seed+1)
+	stop, err := b.aggregate(ctx, engines, log)
 	if err != nil {
+		return err
+	}
+	latencies, err := b.read(ctx, history, more, time.Duration(c.Seconds)*time.Second)
+	if err = errors.Join(err, stop()); err != nil {
 		return err
 	}
 	result.Also["stored_while_reading_events_per_second"] = float64(b.last-filled) / float64(c.Seconds)
@@ -110,6 +121,10 @@ type reportsBench struct {
 	dsn   string // of the warehouse
 	conn  clickhouse.Conn
 	last  uint64 // sequence
+	end   []byte // the event there
+
+	js         jetstream.JetStream // of the log that more comes into
+	aggregator *aggregator.Service // stores that
 }
 
 func openReportsBench(ctx context.Context, dsn string) (*reportsBench, error) {
@@ -187,6 +202,7 @@ func (b *reportsBench) gather(batch *warehouse.Batch, history *dealtest.Bulk, ev
 			return false, nil
 		}
 		b.last++
+		b.end = append(b.end[:0], payload...)
 		if err := batch.Append(b.last, at, payload); err != nil {
 			return false, err
 		}
@@ -209,7 +225,47 @@ func (b *reportsBench) plainSum(ctx context.Context) (float64, error) {
 	return took[len(took)/2], nil
 }
 
-// read has reports of random years read while more is stored and rolled up, and gives how long each of them took.
+// aggregate starts an aggregator, which carries on where the warehouse stands, and stop ends it.
+func (b *reportsBench) aggregate(ctx context.Context, engines *benchEngines, log *zap.Logger) (stop func() error, err error) {
+	b.js = engines.js
+	if err := b.begin(ctx); err != nil {
+		return nil, err
+	}
+	if b.aggregator, err = aggregator.New(aggregator.Config{NATS: engines.nc, Warehouse: b.house, Log: log}); err != nil {
+		return nil, err
+	}
+	running, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- b.aggregator.Run(running) }()
+	stop = func() error { cancel(); return <-ended }
+	if err := b.aggregator.WaitFor(ctx, b.last); err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	return stop, nil
+}
+
+// begin makes a log whose first event is the last one that was stored.
+func (b *reportsBench) begin(ctx context.Context) error {
+	empty, err := b.js.Stream(ctx, stream.DealsStream)
+	if err != nil {
+		return fmt.Errorf("find the log: %w", err)
+	}
+	config := empty.CachedInfo().Config
+	config.FirstSeq = b.last
+	err = b.js.DeleteStream(ctx, stream.DealsStream)
+	if err == nil {
+		_, err = b.js.CreateStream(ctx, config)
+	}
+	if err == nil {
+		_, err = b.js.Publish(ctx, stream.Subject(deal.ID{}), b.end)
+	}
+	if err != nil {
+		return fmt.Errorf("begin the log: %w", err)
+	}
+	return nil
+}
+
+// read has reports of random years read while more comes in, and gives how long each of them took.
 func (b *reportsBench) read(ctx context.Context, history, more *dealtest.Bulk, long time.Duration) (map[warehouse.By][]time.Duration, error) {
 	enough, cancel := context.WithTimeout(ctx, long)
 	defer cancel()
@@ -255,30 +311,30 @@ func (b *reportsBench) report(ctx context.Context, q warehouse.VolumeQuery) erro
 	return err
 }
 
-// trickle stores events and rolls them up until it is enough.
+// trickle writes events into the log until it is enough, and waits until the aggregator has stored them.
 func (b *reportsBench) trickle(ctx, enough context.Context, history *dealtest.Bulk) error {
 	tick := time.NewTicker(benchTrickleEvery)
 	defer tick.Stop()
-	var batch warehouse.Batch
-	for rolled := b.last; ; {
+	for {
 		select {
 		case <-enough.Done():
-			return nil
+			return b.aggregator.WaitFor(ctx, b.last)
 		case <-tick.C:
 		}
-		if _, err := b.gather(&batch, history, benchTrickle); err != nil {
-			return err
-		}
-		if err := b.house.Insert(ctx, &batch); err != nil {
-			return err
-		}
-		batch.Reset()
-		if b.last/b.house.RollupStep() > rolled/b.house.RollupStep() {
-			rolled = b.last
-			if err := b.house.RollUp(ctx, b.last); err != nil {
-				return err
+		messages := make([]*nats.Msg, benchTrickle)
+		for i := range messages {
+			id, payload, more := history.Next()
+			if !more {
+				return errors.New("bench: too few --deals for so many --seconds")
 			}
+			messages[i] = nats.NewMsg(stream.Subject(id))
+			messages[i].Data = bytes.Clone(payload)
 		}
+		ack, err := jetstreamext.PublishMsgBatch(ctx, b.js, messages)
+		if err != nil {
+			return fmt.Errorf("write to the log: %w", err)
+		}
+		b.last = ack.Sequence
 	}
 }
 
