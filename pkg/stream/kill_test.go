@@ -90,6 +90,7 @@ func TestAppend_LosesNothingAcknowledgedWhenTheBrokerIsKilledAroundBatches(t *te
 		log := ensure(t, nc)
 		var mu sync.Mutex
 		var crowd sync.WaitGroup
+		before, going := len(acked), make(chan struct{})
 		for writer := range uint32(writers) {
 			crowd.Go(func() {
 				for n := uint32(0); ; n++ {
@@ -99,12 +100,19 @@ func TestAppend_LosesNothingAcknowledgedWhenTheBrokerIsKilledAroundBatches(t *te
 						return // the broker is gone
 					}
 					mu.Lock()
-					acked[sequence] = string(d.Payload)
+					if acked[sequence] = string(d.Payload); len(acked) == before+2*writers {
+						close(going)
+					}
 					mu.Unlock()
 				}
 			})
 		}
-		<-time.After(time.Duration(50+random.IntN(300)) * time.Millisecond) // the kill comes at any moment
+		select {
+		case <-going:
+		case <-time.After(2 * time.Minute):
+			t.Fatal("the writers do not go on")
+		}
+		<-time.After(time.Duration(random.IntN(300)) * time.Millisecond) // the kill comes at any moment
 		stop()
 		crowd.Wait()
 		nc.Close()

@@ -3,13 +3,10 @@
 package main
 
 import (
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"testing"
-	"time"
 	"unsafe"
 
 	"github.com/dealreg/dealreg/pkg/embedded"
@@ -122,37 +119,5 @@ func TestChaos_PowerCutLosesWhatTheBrokerSyncsLate(t *testing.T) {
 	t.Logf("%d of %d acknowledged changes are lost", lost, acknowledged)
 	if lost <= 0 {
 		t.Error("nothing is lost: the cut of power cuts nothing")
-	}
-}
-
-// The seed and the length of a random run.
-const (
-	seedVariable    = "DEALREG_CHAOS_SEED"
-	secondsVariable = "DEALREG_CHAOS_SECONDS"
-)
-
-func number(t *testing.T, variable string, otherwise uint64) uint64 {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatalf("%s: %v", variable, err)
-	}
-	return n
-}
-
-func TestChaos_NothingIsLostOrTwiceAtRandom(t *testing.T) {
-	t.Parallel()
-	seed := number(t, seedVariable, uint64(time.Now().UnixNano()))                        // #nosec G115 -- any number
-	until := time.Now().Add(time.Duration(number(t, secondsVariable, 120)) * time.Second) // #nosec G115 -- a person's patience
-	t.Logf("%s=%d", seedVariable, seed)
-	p := newPlant(t, seed)
-	random := rand.New(rand.NewPCG(seed, 1)) // #nosec G404 -- the choice of the faults
-	faults := append(sudden(), lasting()...)
-	for time.Now().Before(until) {
-		p.survive(faults[random.IntN(len(faults))])
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strconv"
@@ -141,6 +142,7 @@ func TestChaos_NothingIsLostOrTwiceAfterAnySuddenFault(t *testing.T) {
 		p.survive(f)
 	}
 	h.heardAll(t, p.logEntries())
+	p.replayAll()
 	if p.backward == 0 {
 		t.Error("no deal went from one clock to another")
 	}
@@ -152,4 +154,38 @@ func TestChaos_NothingIsLostOrTwiceWhenAProcessStandsStill(t *testing.T) {
 	for _, f := range lasting() {
 		p.survive(f)
 	}
+	p.replayAll()
+}
+
+// The seed and the length of a random run: it ends with the fault during which the seconds are over.
+const (
+	seedVariable    = "DEALREG_CHAOS_SEED"
+	secondsVariable = "DEALREG_CHAOS_SECONDS"
+)
+
+func number(t *testing.T, variable string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
+}
+
+func TestChaos_NothingIsLostOrTwiceAtRandom(t *testing.T) {
+	t.Parallel()
+	seed := number(t, seedVariable, uint64(time.Now().UnixNano()))                       // #nosec G115 -- any number
+	until := time.Now().Add(time.Duration(number(t, secondsVariable, 10)) * time.Second) // #nosec G115 -- a person's patience
+	t.Logf("%s=%d", seedVariable, seed)
+	p := newPlant(t, seed)
+	random := rand.New(rand.NewPCG(seed, 1)) // #nosec G404 -- the choice of the faults
+	faults := append(sudden(), lasting()...)
+	for time.Now().Before(until) {
+		p.survive(faults[random.IntN(len(faults))])
+	}
+	p.replayAll()
 }
