@@ -178,11 +178,12 @@ func number(t *testing.T, variable string, otherwise uint64) uint64 {
 
 func TestChaos_NothingIsLostOrTwiceAtRandom(t *testing.T) {
 	t.Parallel()
-	seed := number(t, seedVariable, uint64(time.Now().UnixNano()))                       // #nosec G115 -- any number
-	until := time.Now().Add(time.Duration(number(t, secondsVariable, 10)) * time.Second) // #nosec G115 -- a person's patience
+	seed := number(t, seedVariable, uint64(time.Now().UnixNano())) // #nosec G115 -- any number
+	seconds := number(t, secondsVariable, 10)
 	t.Logf("%s=%d", seedVariable, seed)
 	p := newPlant(t, seed)
-	random := rand.New(rand.NewPCG(seed, 1)) // #nosec G404 -- the choice of the faults
+	until := time.Now().Add(time.Duration(seconds) * time.Second) // #nosec G115 -- a person's patience
+	random := rand.New(rand.NewPCG(seed, 1))                      // #nosec G404 -- the choice of the faults
 	faults := append(sudden(), lasting()...)
 	for time.Now().Before(until) {
 		p.survive(faults[random.IntN(len(faults))])
