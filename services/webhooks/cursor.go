@@ -106,7 +106,7 @@ func (s *Service) widenAll(ctx context.Context, g *gate, source string) {
 			continue
 		}
 		s.startCursor(ctx, gapKey(g.id, source))
-		for _, q := range events {
+		for _, q := range append(events, g.leave(source, stored.gap)...) {
 			if stored.covers(q.sequence()) {
 				q.done()
 				continue

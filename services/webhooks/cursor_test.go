@@ -2,6 +2,7 @@ package webhooks_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -163,6 +164,59 @@ func TestDispatchers_SendNothingTwiceWhileAllLive(t *testing.T) {
 	for _, rc := range receivers {
 		rc.await(t, last...)
 		rc.once(t, append(events, last...)...)
+	}
+}
+
+// TestDispatchers_SendNothingOfABurstTwice plays a fan-out that lags: many deliveries come at once, each with as many events
+// as one may have, and the gates are full with a few of them.
+func TestDispatchers_SendNothingOfABurstTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, patient)
+	w.stop()
+	text, err := json.Marshal(object{"runner": "this test", "until": now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.put("webhook_checkpoints", stream.DealsStream, string(text))
+	w.start()
+	w.start()
+	company, key := w.companyAdmin()
+	receivers := map[string]*receiver{}
+	for _, kind := range []object{nil, nil, nil, {"rate_per_second": 500}, {"ordered": true}} {
+		rc := newReceiver(t, nil)
+		id, _ := w.endpoint(key, rc.URL, kind)
+		receivers[id] = rc
+	}
+	fanOut := func(from, head uint64) {
+		t.Helper()
+		var deliveries []stream.Delivery
+		for ; from <= head; from += stream.MostEvents {
+			var sequences []uint64
+			for sequence := from; sequence <= head && len(sequences) < stream.MostEvents; sequence++ {
+				sequences = append(sequences, sequence)
+			}
+			for id := range receivers {
+				endpoint, err := deal.ParseID(id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				deliveries = append(deliveries, stream.Delivery{Endpoint: endpoint, Source: stream.DealsStream, Sequences: sequences, Head: head, Attempt: 1})
+			}
+		}
+		if err := stream.NewDeliveries(w.js).Put(t.Context(), deliveries...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events := w.happen(3000, company)
+	fanOut(1, 3000)
+	for _, rc := range receivers {
+		rc.await(t, events...)
+	}
+	events = append(events, w.happen(1, company)...) // what comes twice has come by then
+	fanOut(3001, 3001)
+	for _, rc := range receivers {
+		rc.await(t, events...)
+		rc.once(t, events...)
 	}
 }
 

@@ -20,17 +20,24 @@ const (
 	laneAhead = 256
 	// laneHolds bounds what a lane has given out and not got back: enough for a hundred endpoints that hold all they may.
 	laneHolds = 4096
+	// laneServer is the group of which one process at a time serves a lane; another one does when that has asked for nothing
+	// for lanePinned. What asks asks anew every half of it.
+	laneServer = "dispatcher"
+	lanePinned = 10 * time.Second
 	// putOffFor is when a retry is looked at again that its gate did not take.
 	putOffFor = 5 * time.Second
 )
 
-// runLane hands the messages of one lane to the gates until ctx ends. Any number of processes may share a lane.
+// runLane hands the messages of one lane to the gates until ctx ends, while the broker chooses this process for it. One
+// process at a time has all that is new for an endpoint, in its order: a gap that it opens begins behind what it holds, and
+// covers nothing that another one sends.
 func (s *Service) runLane(ctx context.Context, lane int) error {
 	create, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	consumer, err := s.js.CreateOrUpdateConsumer(create, stream.DeliveriesStream, jetstream.ConsumerConfig{
 		Durable: fmt.Sprintf("lane-%d", lane), FilterSubject: stream.LaneSubjects(lane), AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: s.cfg.AckWait, MaxAckPending: laneHolds, MaxDeliver: -1,
+		PriorityPolicy: jetstream.PriorityPolicyPinned, PriorityGroups: []string{laneServer}, PinnedTTL: lanePinned,
 		// What is done is gone from the stream, so the consumer has nothing to remember over a restart of the broker; on the
 		// disk, 64 of them would sync their state all the time.
 		MemoryStorage: true, InactiveThreshold: time.Hour,
@@ -41,7 +48,8 @@ func (s *Service) runLane(ctx context.Context, lane int) error {
 	failed := make(chan error, 1)
 	consuming, err := consumer.Consume(
 		func(m jetstream.Msg) { s.handle(ctx, m) },
-		jetstream.PullMaxMessages(laneAhead), jetstream.PullExpiry(30*time.Second), jetstream.PullHeartbeat(5*time.Second),
+		jetstream.PullPriorityGroup(laneServer), jetstream.PullMaxMessages(laneAhead),
+		jetstream.PullExpiry(lanePinned/2), jetstream.PullHeartbeat(lanePinned/5),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 			if !errors.Is(err, jetstream.ErrNoHeartbeat) {
 				return // the client begins again by itself

@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,6 +113,21 @@ func (g *gate) next() (holding, bool) {
 	h := g.held[0]
 	g.held = g.held[1:]
 	return h, true
+}
+
+// leave gives up what the gate holds that the gap has taken in: to be asked when the gap has grown, since another gap may
+// have begun by the time of its turn.
+func (g *gate) leave(source string, c gap) (left []queued) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held = slices.DeleteFunc(g.held, func(h holding) bool {
+		covered := h.Source == source && h.Fresh() && c.covers(h.sequence())
+		if covered {
+			left = append(left, h.queued)
+		}
+		return covered
+	})
+	return left
 }
 
 // occupy takes one of the slots, with false when ctx ends before.

@@ -28,19 +28,9 @@ func TestLost_TheEndOfTheLogIsSaidAndNothingNewIsPassedOver(t *testing.T) {
 	rc := newReceiver(t, nil)
 	id, _ := w.endpoint(key, rc.URL, nil)
 	w.stop()
-	put := func(bucket, key, value string) {
-		t.Helper()
-		kv, err := w.js.KeyValue(t.Context(), bucket)
-		if err == nil {
-			_, err = kv.PutString(t.Context(), key, value)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("webhook_checkpoints", stream.DealsStream, `{"sequence":1000}`)
-	put("webhook_cursors", id+"."+stream.DealsStream, `{"from":10,"at":990,"through":1000,"endpoint_id":"`+id+`","source":"DEALS"}`)
-	put(stream.EndsBucket, stream.DealsStream, `{"sequence":1000}`)
+	w.put("webhook_checkpoints", stream.DealsStream, `{"sequence":1000}`)
+	w.put("webhook_cursors", id+"."+stream.DealsStream, `{"from":10,"at":990,"through":1000,"endpoint_id":"`+id+`","source":"DEALS"}`)
+	w.put(stream.EndsBucket, stream.DealsStream, `{"sequence":1000}`)
 	w.begin()
 	w.until("said", func() bool {
 		return strings.Contains(w.health.Failing()["webhooks DEALS"], "the log ends at 0 but had sequence 1000")

@@ -88,6 +88,32 @@ func TestGate_ARetryGetsATurnBesideCursors(t *testing.T) {
 	}
 }
 
+func TestGate_LeavesToTheCursorWhatItsGapHasTakenIn(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1_000_000, 0)
+	g, e := newGate(deal.ID{1}, 2, probing{After: 5}), endpoint{Rate: 1000}
+	hold := func(source string, sequence uint64, attempts int) {
+		t.Helper()
+		q := queued{Delivery: stream.Delivery{Source: source, Sequences: []uint64{sequence}, Attempt: attempts}}
+		if w, _ := g.enter(q, e, func() gap { return gap{} }, at); w != attempt {
+			t.Fatalf("way %d", w)
+		}
+	}
+	hold("this", 1, 1)
+	hold("this", 2, 2) // a retry is none of the gap's
+	hold("this", 3, 1)
+	hold("other", 4, 1)
+	hold("this", 5, 1)
+	if left := g.leave("this", gap{From: 1, At: 1, Through: 4}); len(left) != 1 || left[0].sequence() != 3 {
+		t.Errorf("left %v", left)
+	}
+	for _, want := range []uint64{1, 2, 4, 5} {
+		if h, is := g.next(); !is || h.sequence() != want {
+			t.Errorf("held %d instead of %d", h.sequence(), want)
+		}
+	}
+}
+
 func TestBreaker_KeepsAPauseThatWasAskedForWhateverWasUnderWay(t *testing.T) {
 	t.Parallel()
 	p, at := probing{After: 3, First: time.Second, Most: time.Minute}, time.Unix(1_000_000, 0)

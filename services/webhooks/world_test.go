@@ -260,6 +260,18 @@ func (w *world) heardBy(n int, audience stream.Audience) []string {
 	return ids
 }
 
+// put writes into a bucket what the service is to find there.
+func (w *world) put(bucket, key, value string) {
+	w.t.Helper()
+	kv, err := w.js.KeyValue(w.t.Context(), bucket)
+	if err == nil {
+		_, err = kv.PutString(w.t.Context(), key, value)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // receiver is what a customer runs.
 type receiver struct {
 	*httptest.Server
