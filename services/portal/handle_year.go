@@ -171,7 +171,7 @@ func (v *visit) years(a api.Association, shown int, releases []api.Release, live
 	for _, r := range releases {
 		years = append(years, r.Year)
 	}
-	if live || a.Disclosure == "open" { // perhaps not yet in the year that is shown
+	if live || a.Disclosure == policyOpen { // perhaps not yet in the year that is shown
 		now := v.currentYear(a)
 		for back := range yearsBack {
 			years = append(years, now-back)
