@@ -15,25 +15,11 @@ import (
 	"github.com/dealreg/dealreg/pkg/stream"
 )
 
-// ConflictState is what was decided about two deals that may be one.
-type ConflictState string
-
-// The states of a flag.
-const (
-	ConflictUndecided ConflictState = "undecided"
-	ConflictMerged    ConflictState = "merged"
-	ConflictDistinct  ConflictState = "distinct"
-)
-
 // conflict is the flag that two deals may be one, as the records keep it beside the deals.
 type conflict struct {
-	Deals [2]deal.ID `json:"deals"` // the lesser first
-	// Companies are parties of both deals: they may know of the flag. dealreg.conflict.flagged goes to them.
-	Companies []deal.ID `json:"companies"`
+	stream.ConflictRecord
 	// Associations are those that both deals belong to: their registrars may know of the flag and decide.
-	Associations []deal.ID     `json:"associations,omitempty"`
-	FlaggedAt    time.Time     `json:"flagged_at"`
-	State        ConflictState `json:"state"`
+	Associations []deal.ID `json:"associations,omitempty"`
 
 	DecidedBy  deal.ID    `json:"decided_by,omitzero"` // the association whose registrar decided
 	DecidedAt  *time.Time `json:"decided_at,omitempty"`
@@ -55,10 +41,10 @@ func newConflict(a, b stream.Stored, at time.Time) conflict {
 	if a.Deal.ID.Compare(b.Deal.ID) > 0 {
 		a, b = b, a
 	}
-	c := conflict{
+	c := conflict{ConflictRecord: stream.ConflictRecord{
 		Deals: [2]deal.ID{a.Deal.ID, b.Deal.ID}, Companies: a.Deal.SharedCompanies(b.Deal.Terms),
-		State: ConflictUndecided, FlaggedAt: at.UTC(),
-	}
+		State: stream.ConflictUndecided, FlaggedAt: at.UTC(),
+	}}
 	slices.SortFunc(c.Companies, deal.ID.Compare)
 	for _, id := range a.Audience.Associations {
 		if slices.Contains(b.Audience.Associations, id) {

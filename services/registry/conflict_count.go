@@ -36,7 +36,7 @@ func (s *Service) vouch(ctx context.Context, e deal.Event, before *stream.Stored
 // decision. In an association where the earlier deal counts for nothing, because it was imported for another one or
 // excluded, nothing is claimed: no association's figures depend on what another one's registrar did.
 func (c *conflicts) claimed(ctx context.Context, id deal.ID) (map[deal.ID]bool, error) {
-	flags := slices.DeleteFunc(c.index.of(id), func(f flag) bool { return f.State != ConflictUndecided })
+	flags := slices.DeleteFunc(c.index.of(id), func(f flag) bool { return f.State != stream.ConflictUndecided })
 	if len(flags) == 0 {
 		return nil, nil
 	}
@@ -94,7 +94,7 @@ func (c *conflicts) place(ctx context.Context, id deal.ID) (place, error) {
 // an earlier one counts, counting where none does. It may come again and from several registries at once.
 func (c *conflicts) settle(ctx context.Context, id deal.ID) error {
 	for _, f := range c.index.of(id) {
-		if f.State == ConflictMerged && f.MergedInto != id {
+		if f.State == stream.ConflictMerged && f.MergedInto != id {
 			return c.merge(ctx, id, f)
 		}
 	}

@@ -21,14 +21,14 @@ import (
 
 // Conflict is a flag that two deals may be one, as the API shows it.
 type Conflict struct {
-	Deals      [2]deal.ID    `json:"deals"`
-	Companies  []deal.ID     `json:"companies" doc:"Those that are parties of both deals"`
-	State      ConflictState `json:"state" enum:"undecided,merged,distinct"`
-	FlaggedAt  time.Time     `json:"flagged_at"`
-	DecidedBy  *deal.ID      `json:"decided_by,omitempty" doc:"The association whose registrar decided"`
-	DecidedAt  *time.Time    `json:"decided_at,omitempty"`
-	Reason     string        `json:"reason,omitempty"`
-	MergedInto *deal.ID      `json:"merged_into,omitempty" doc:"The deal that stands for both; the other one is void"`
+	Deals      [2]deal.ID           `json:"deals"`
+	Companies  []deal.ID            `json:"companies" doc:"Those that are parties of both deals"`
+	State      stream.ConflictState `json:"state" enum:"undecided,merged,distinct"`
+	FlaggedAt  time.Time            `json:"flagged_at"`
+	DecidedBy  *deal.ID             `json:"decided_by,omitempty" doc:"The association whose registrar decided"`
+	DecidedAt  *time.Time           `json:"decided_at,omitempty"`
+	Reason     string               `json:"reason,omitempty"`
+	MergedInto *deal.ID             `json:"merged_into,omitempty" doc:"The deal that stands for both; the other one is void"`
 }
 
 func viewOfConflict(c conflict) Conflict {
@@ -56,11 +56,11 @@ type Decision struct {
 	Reason   string `json:"reason" minLength:"1" maxLength:"500" doc:"The companies in both deals read it, and after merged_into every party of the deal that becomes void: do not name the other deal"`
 }
 
-func (d Decision) state() ConflictState {
+func (d Decision) state() stream.ConflictState {
 	if d.Decision == decideMerged {
-		return ConflictMerged
+		return stream.ConflictMerged
 	}
-	return ConflictDistinct
+	return stream.ConflictDistinct
 }
 
 type decideInput struct {
@@ -168,7 +168,7 @@ func (c *conflicts) decideOn(ctx context.Context, f flag, by deal.ID, in *decide
 	if err != nil {
 		return nil, err
 	}
-	if f.State != ConflictUndecided {
+	if f.State != stream.ConflictUndecided {
 		switch {
 		case f.Command == in.Key && f.Key == caller.KeyID && !bytes.Equal(f.Hash, hash):
 			return nil, keyUsed()
@@ -179,7 +179,7 @@ func (c *conflicts) decideOn(ctx context.Context, f flag, by deal.ID, in *decide
 	}
 	f.State, f.Reason, f.DecidedBy, f.Key, f.Command, f.Hash = in.Body.state(), in.Body.Reason, by, caller.KeyID, in.Key, hash
 	f.DecidedAt = new(c.s.cfg.Now().UTC())
-	if f.State == ConflictMerged {
+	if f.State == stream.ConflictMerged {
 		if f.MergedInto, err = c.stays(ctx, f); err != nil {
 			return nil, err
 		}

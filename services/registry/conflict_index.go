@@ -51,7 +51,7 @@ func (x *conflictIndex) undecided(association deal.ID) (flags []flag) {
 	defer x.mu.Unlock()
 	for id, others := range x.byDeal {
 		for _, f := range others {
-			if f.Deals[0] == id && f.State == ConflictUndecided && (association.IsZero() || slices.Contains(f.Associations, association)) {
+			if f.Deals[0] == id && f.State == stream.ConflictUndecided && (association.IsZero() || slices.Contains(f.Associations, association)) {
 				flags = append(flags, f)
 			}
 		}

@@ -303,7 +303,7 @@ func (c *conflicts) confirm(ctx context.Context, now map[deal.ID]stream.Stored, 
 	}
 	f := flag{conflict: newConflict(now[a], now[b], c.s.cfg.Now())}
 	if before, flagged := c.index.between(a, b); flagged {
-		if before.State != ConflictUndecided ||
+		if before.State != stream.ConflictUndecided ||
 			slices.Equal(before.Companies, f.Companies) && slices.Equal(before.Associations, f.Associations) {
 			return nil
 		}

@@ -162,7 +162,7 @@ func TestConflict_IsFlaggedWhenAChangeMakesThemMatch(t *testing.T) {
 	flags := w.flags(w.keys[w.a], e.ID)
 	both := []deal.ID{w.a, w.b}
 	slices.SortFunc(both, deal.ID.Compare)
-	if len(flags) != 1 || flags[0].State != ConflictUndecided || !slices.Equal(flags[0].Companies, both) || flags[0].FlaggedAt.IsZero() {
+	if len(flags) != 1 || flags[0].State != stream.ConflictUndecided || !slices.Equal(flags[0].Companies, both) || flags[0].FlaggedAt.IsZero() {
 		t.Errorf("%+v", flags)
 	}
 }
@@ -321,7 +321,7 @@ func TestConflict_FirstWonCountsUntilTheyAreFoundDistinct(t *testing.T) {
 		t.Errorf("%d looks are recorded for two refused decisions", refused)
 	}
 	flags := w.flags(w.keys[w.b], d.ID)
-	if len(flags) != 1 || flags[0].State != ConflictDistinct || *flags[0].DecidedBy != w.association || flags[0].Reason != "the parties say so" {
+	if len(flags) != 1 || flags[0].State != stream.ConflictDistinct || *flags[0].DecidedBy != w.association || flags[0].Reason != "the parties say so" {
 		t.Errorf("%+v", flags)
 	}
 	wantTypes(t, w.types(d.ID), deal.EventRegistered, deal.EventActivated, deal.EventClosing, deal.EventWon, deal.EventRestated)
@@ -402,7 +402,7 @@ func TestConflict_OneThatHasEndedCannotBeMerged(t *testing.T) {
 	if !strings.Contains(r.text, "withdrawn") {
 		t.Error(r.text)
 	}
-	if f := w.flags(w.registrar, d.ID)[0]; f.State != ConflictUndecided {
+	if f := w.flags(w.registrar, d.ID)[0]; f.State != stream.ConflictUndecided {
 		t.Errorf("%+v", f)
 	}
 	w.decide(w.registrar, d.ID, e.ID, "distinct", http.StatusOK, "Idempotency-Key", "2")
@@ -550,7 +550,7 @@ func TestConflict_ADecisionThatWasCutOffIsCarriedOutAtTheNextStart(t *testing.T)
 	}
 	w.stop()
 	// The registry died right behind its record.
-	f.State, f.MergedInto, f.DecidedBy, f.Key, f.Reason, f.Command = ConflictMerged, d.ID, w.association, newID(), "one and the same", "k"
+	f.State, f.MergedInto, f.DecidedBy, f.Key, f.Reason, f.Command = stream.ConflictMerged, d.ID, w.association, newID(), "one and the same", "k"
 	text, err := json.Marshal(f.conflict)
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package webhooks
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -95,17 +94,9 @@ func readRecord(subject string, payload []byte) (notice, bool, error) {
 		}
 		n.event, n.associations = webhook.Statement(s.Association, s.Year, s.Release, s.PublishedAt), []deal.ID{s.Association}
 	case "conflict":
-		var c struct { // of the registry's record, what the companies in both deals may know
-			Deals     [2]deal.ID `json:"deals"`
-			Companies []deal.ID  `json:"companies"`
-			FlaggedAt time.Time  `json:"flagged_at"`
-			State     string     `json:"state"`
-		}
-		if err := json.Unmarshal(payload, &c); err != nil {
-			return notice{}, false, fmt.Errorf("read a flag: %w", err)
-		}
-		if c.State != "undecided" {
-			return notice{}, false, nil
+		c, err := stream.DecodeConflict(payload)
+		if err != nil || c.State != stream.ConflictUndecided {
+			return notice{}, false, err
 		}
 		n.event, n.companies, n.ofDeals = webhook.Conflict(c.Deals[0], c.Deals[1], c.FlaggedAt), c.Companies, true
 	case "endpoint":

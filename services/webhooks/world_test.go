@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -240,20 +241,23 @@ func (w *world) happen(n int, companies ...deal.ID) []string {
 
 func (w *world) heardBy(n int, audience stream.Audience) []string {
 	w.t.Helper()
-	var ids []string
+	return w.write(slices.Repeat([]stream.Event{{Audience: audience, Event: deal.Event{Type: deal.EventRegistered}}}, n)...)
+}
+
+// write writes the events into the log, each of a new deal that is pending, and gives their ids.
+func (w *world) write(events ...stream.Event) (ids []string) {
+	w.t.Helper()
 	var drafts []stream.Draft
-	for range n {
-		e := stream.Event{Audience: audience, Event: deal.Event{
-			Type: deal.EventRegistered, At: now().UTC(), Deal: deal.Deal{ID: newID(), Revision: 1, Status: deal.Pending, TermsVersion: 1},
-		}}
+	for _, e := range events {
+		e.At, e.Deal = now().UTC(), deal.Deal{ID: newID(), Revision: 1, Status: deal.Pending, TermsVersion: 1}
 		d, err := stream.NewDraft(e, nil)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		ids, drafts = append(ids, e.ID()), append(drafts, d)
 	}
-	for start := 0; start < n; start += 1000 {
-		if err := w.log.AppendBatch(w.t.Context(), drafts[start:min(n, start+1000)]); err != nil {
+	for some := range slices.Chunk(drafts, 1000) {
+		if err := w.log.AppendBatch(w.t.Context(), some); err != nil {
 			w.t.Fatal(err)
 		}
 	}
