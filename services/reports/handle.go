@@ -160,14 +160,10 @@ func (s *Service) associationVolume(ctx context.Context, in *volumeInput) (*huma
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	prefix, err := s.prefix(ctx, in.AsOfSequence)
+	q := warehouse.VolumeQuery{Association: in.ID, Year: in.Year, By: in.By, Limit: in.Limit, Company: in.Company, Rows: in.Rows}
+	prefix, v, err := s.volumeOf(ctx, in.AsOfSequence, q)
 	if err != nil {
 		return nil, err
-	}
-	q := warehouse.VolumeQuery{Association: in.ID, Year: in.Year, By: in.By, Limit: in.Limit, Company: in.Company, Rows: in.Rows}
-	v, err := s.cfg.Warehouse.VolumeOf(ctx, prefix, q)
-	if err != nil {
-		return nil, unanswered(err)
 	}
 	currency := association.ReportingCurrency
 	if v.Currency != "" {
@@ -216,14 +212,10 @@ func (s *Service) volume(ctx context.Context, in *togetherInput) (*struct{ Body 
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	prefix, err := s.prefix(ctx, in.AsOfSequence)
+	q := warehouse.VolumeQuery{Year: in.Year, By: in.By, Rows: in.Rows}
+	prefix, v, err := s.volumeOf(ctx, in.AsOfSequence, q)
 	if err != nil {
 		return nil, err
-	}
-	q := warehouse.VolumeQuery{Year: in.Year, By: in.By, Rows: in.Rows}
-	v, err := s.cfg.Warehouse.VolumeOf(ctx, prefix, q)
-	if err != nil {
-		return nil, unanswered(err)
 	}
 	report := TogetherReport{
 		Scope: "all associations, unduplicated", Year: in.Year, Currency: money.EUR,
@@ -288,6 +280,19 @@ func (s *Service) companyVolume(ctx context.Context, in *Period) (*struct{ Body 
 		report.Associations = append(report.Associations, shown)
 	}
 	return &struct{ Body CompanyReport }{report}, nil
+}
+
+// volumeOf answers the question for the prefix that a report includes, and gives that one. The error is a Problem.
+func (s *Service) volumeOf(ctx context.Context, sequence uint64, q warehouse.VolumeQuery) (warehouse.Prefix, warehouse.Volume, error) {
+	prefix, err := s.prefix(ctx, sequence)
+	if err != nil {
+		return prefix, warehouse.Volume{}, err
+	}
+	v, err := s.cfg.Warehouse.VolumeOf(ctx, prefix, q)
+	if err != nil {
+		return prefix, v, unanswered(err)
+	}
+	return prefix, v, nil
 }
 
 // prefix fixes the prefix of the log that a report includes, the longest when none is asked for, and makes sure that the

@@ -36,13 +36,10 @@ func (s *Service) participation(ctx context.Context, in *Period) (*struct{ Body 
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	prefix, err := s.prefix(ctx, in.AsOfSequence)
+	q := warehouse.VolumeQuery{Association: in.ID, Year: in.Year, By: warehouse.ByPair, Limit: 1}
+	prefix, v, err := s.volumeOf(ctx, in.AsOfSequence, q)
 	if err != nil {
 		return nil, err
-	}
-	v, err := s.cfg.Warehouse.VolumeOf(ctx, prefix, warehouse.VolumeQuery{Association: in.ID, Year: in.Year, By: warehouse.ByPair, Limit: 1})
-	if err != nil {
-		return nil, unanswered(err)
 	}
 	report := ParticipationReport{AssociationID: in.ID, Year: in.Year, AsOf: asOf(prefix), TakingPart: []Participant{}, Others: []Named{}}
 	for company, partners := range v.Partners {

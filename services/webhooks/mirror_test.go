@@ -14,14 +14,20 @@ import (
 	"github.com/dealreg/dealreg/pkg/webhook"
 )
 
-func TestMirror_CatchesUpWithWhatOthersWrote(t *testing.T) {
-	t.Parallel()
+// twoMirrors are of one empty bucket, in two processes.
+func twoMirrors(t *testing.T) (ours, theirs *mirror[failure]) {
+	t.Helper()
 	server := rostertest.NewServer(t)
 	js := server.Connect()
 	if err := createBucket(t.Context(), js, failingBucket, "a test", 1); err != nil {
 		t.Fatal(err)
 	}
-	ours, theirs := newMirror[failure](js, failingBucket), newMirror[failure](server.Connect(), failingBucket)
+	return newMirror[failure](js, failingBucket), newMirror[failure](server.Connect(), failingBucket)
+}
+
+func TestMirror_CatchesUpWithWhatOthersWrote(t *testing.T) {
+	t.Parallel()
+	ours, theirs := twoMirrors(t)
 	if err := ours.catchUp(t.Context()); err != nil {
 		t.Errorf("with an empty bucket: %v", err)
 	}
@@ -41,12 +47,7 @@ func TestMirror_CatchesUpWithWhatOthersWrote(t *testing.T) {
 
 func TestMirror_LearnsFromAConflictThatOthersDeleted(t *testing.T) {
 	t.Parallel()
-	server := rostertest.NewServer(t)
-	js := server.Connect()
-	if err := createBucket(t.Context(), js, failingBucket, "a test", 1); err != nil {
-		t.Fatal(err)
-	}
-	ours, theirs := newMirror[failure](js, failingBucket), newMirror[failure](server.Connect(), failingBucket)
+	ours, theirs := twoMirrors(t)
 	at, err := ours.put(t.Context(), "endpoint", failure{Since: time.Unix(1, 0)}, 0)
 	if err == nil {
 		err = theirs.remove(t.Context(), "endpoint", at)
