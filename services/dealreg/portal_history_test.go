@@ -41,11 +41,7 @@ type historyOf struct {
 
 func newHistory(t *testing.T) *history {
 	t.Helper()
-	p := up(t, t.TempDir())
-	t.Cleanup(p.stop)
-	operator := p.waitFor(operatorLine)
-	ready(t, p.url)
-	h := &history{portalWorld: portalWorld{t: t, demoWorld: demoWorld{api: newClient(p.url, operator)}, keys: map[string]string{}}}
+	h := &history{portalWorld: *emptyWorld(t)}
 	h.open = h.grow(historyOf{name: "Offener", currency: "EUR", startsIn: time.January, disclosure: roster.DisclosureOpen, companies: 40})
 	h.guarded = h.grow(historyOf{name: "Verschwiegener", currency: "USD", startsIn: time.July, disclosure: roster.DisclosureGuarded, companies: 240})
 	return h

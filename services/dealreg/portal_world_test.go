@@ -31,13 +31,19 @@ const (
 	subRosaCustomer = "Quiet Customer AG"
 )
 
-func newPortalWorld(t *testing.T) *portalWorld {
+// emptyWorld is a system of its own with nothing in it but its operator.
+func emptyWorld(t *testing.T) *portalWorld {
 	t.Helper()
 	p := up(t, t.TempDir())
 	t.Cleanup(p.stop)
 	operator := p.waitFor(operatorLine)
 	ready(t, p.url)
-	w := &portalWorld{t: t, demoWorld: demoWorld{api: newClient(p.url, operator)}, keys: map[string]string{}}
+	return &portalWorld{t: t, demoWorld: demoWorld{api: newClient(p.url, operator)}, keys: map[string]string{}}
+}
+
+func newPortalWorld(t *testing.T) *portalWorld {
+	t.Helper()
+	w := emptyWorld(t)
 	for _, name := range []string{"First", "Second"} {
 		id := w.make("/v1/associations", map[string]any{"name": name, "time_zone": "UTC", "year_starts_in": 1, "reporting_currency": "EUR", "disclosure": "open"})
 		chapter := w.make("/v1/associations/"+id+"/chapters", map[string]any{"name": name, "country": "DE"})
