@@ -9,7 +9,7 @@ type Definition struct {
 // definitions stand in every statement and every export of one.
 var definitions = []Definition{
 	{"Amount", "The converted shares of the companies that were members on the day on which the deal was won, if members of at least two corporate groups took part. The whole value counts in the year of that day."},
-	{"Deals", "How many deals the amount is made of."},
+	{"Deals", "How many deals the amount is made of. A deal of several chapters or pairs is one deal in each of them and one in the total, so their counts may add up to more than the total's."},
 	{"Attested by parties", "Every party of the deal confirmed the final figures. Silence never counts."},
 	{"Attested by registrar", "The association's registrar stands for the figures, on documents that the deal's record names."},
 	{"Month", "The calendar month of the day on which the deal was won."},
