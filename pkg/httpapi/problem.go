@@ -106,6 +106,11 @@ func InvalidParameter(name, detail string) *Problem {
 	return NewProblem(http.StatusUnprocessableEntity, "correct what errors lists and send it again", Fault{Parameter: name, Detail: detail})
 }
 
+// KeyUsed answers 422 to an Idempotency-Key that came with another request before.
+func KeyUsed() *Problem {
+	return InvalidParameter(headerKey, "was used for another request: send a new key with a new request")
+}
+
 // Unavailable answers 503 with Retry-After: 1. The reason is shown to the client; the cause, which may be nil, is
 // only logged.
 func Unavailable(reason string, cause error) *Problem {

@@ -116,7 +116,7 @@ func (s *Service) createCompany(ctx context.Context, in *struct {
 		case err != nil:
 			return nil, answer(err)
 		case first.RequestHash != c.RequestHash:
-			return nil, httpapi.InvalidParameter("Idempotency-Key", "used before for another request: send a new one")
+			return nil, httpapi.KeyUsed()
 		default:
 			return httpapi.NewReplayed(location, first.Revision, s.showCompany(caller, first)), nil
 		}

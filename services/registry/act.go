@@ -175,15 +175,11 @@ func replay(history []stream.Stored, actor deal.Actor, r request) (done answer, 
 			continue
 		}
 		if !bytes.Equal(e.Command.RequestHash, r.hash) {
-			return answer{}, false, keyUsed()
+			return answer{}, false, httpapi.KeyUsed()
 		}
 		return answer{Stored: e, replayed: true}, true, nil
 	}
 	return answer{}, false, nil
-}
-
-func keyUsed() *httpapi.Problem {
-	return httpapi.InvalidParameter("Idempotency-Key", "was used for another request: send a new key with a new request")
 }
 
 // actorOn tells in what part the caller acts on the deal, and whether the caller may know of it at all. A company that the

@@ -171,7 +171,7 @@ func (c *conflicts) decideOn(ctx context.Context, f flag, by deal.ID, in *decide
 	if f.State != stream.ConflictUndecided {
 		switch {
 		case f.Command == in.Key && f.Key == caller.KeyID && !bytes.Equal(f.Hash, hash):
-			return nil, keyUsed()
+			return nil, httpapi.KeyUsed()
 		case f.State != in.Body.state():
 			return nil, httpapi.Conflict(fmt.Sprintf("the registrar has decided already: %s; a decision stays", f.State))
 		}

@@ -230,7 +230,7 @@ func (i *importer) begin(ctx context.Context, j job) (*accepted, error) {
 	}
 	i.drop(ctx, j.Upload)
 	if !bytes.Equal(before.Hash, j.Hash) {
-		return nil, keyUsed()
+		return nil, httpapi.KeyUsed()
 	}
 	answer.Replayed, answer.Body = "true", before.Import
 	return answer, nil

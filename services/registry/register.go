@@ -88,7 +88,7 @@ func (s *Service) register(ctx context.Context, in *registerInput) (*registered,
 		return nil, httpapi.Conflict("external_ref is taken by another deal of your company: its address is in Location").
 			WithHeader("Location", location(id))
 	case !bytes.Equal(first.Command.RequestHash, hash):
-		return nil, keyUsed()
+		return nil, httpapi.KeyUsed()
 	}
 	return answerRegistered(first, true), nil
 }

@@ -357,7 +357,7 @@ func (s *Service) earlier(ctx context.Context, association deal.ID, asked *reque
 		return nil, nil
 	}
 	if all[i].Request.Hash != asked.Hash {
-		return nil, httpapi.InvalidParameter("Idempotency-Key", "was used for another request: send a new key with a new request")
+		return nil, httpapi.KeyUsed()
 	}
 	return &all[i], nil
 }
