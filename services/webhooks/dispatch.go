@@ -24,6 +24,8 @@ const (
 	// for lanePinned. What asks asks anew every half of it.
 	laneServer = "dispatcher"
 	lanePinned = 10 * time.Second
+	// lanePin is the header of each message of a lane that names the broker's choice.
+	lanePin = "Nats-Pin-Id"
 	// putOffFor is when a retry is looked at again that its gate did not take.
 	putOffFor = 5 * time.Second
 )
@@ -35,7 +37,7 @@ func (s *Service) runLane(ctx context.Context, lane int) error {
 	create, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	consumer, err := s.js.CreateOrUpdateConsumer(create, stream.DeliveriesStream, jetstream.ConsumerConfig{
-		Durable: fmt.Sprintf("lane-%d", lane), FilterSubject: stream.LaneSubjects(lane), AckPolicy: jetstream.AckExplicitPolicy,
+		Durable: laneName(lane), FilterSubject: stream.LaneSubjects(lane), AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: s.cfg.AckWait, MaxAckPending: laneHolds, MaxDeliver: -1,
 		PriorityPolicy: jetstream.PriorityPolicyPinned, PriorityGroups: []string{laneServer}, PinnedTTL: lanePinned,
 		// What is done is gone from the stream, so the consumer has nothing to remember over a restart of the broker; on the
@@ -47,7 +49,10 @@ func (s *Service) runLane(ctx context.Context, lane int) error {
 	}
 	failed := make(chan error, 1)
 	consuming, err := consumer.Consume(
-		func(m jetstream.Msg) { s.handle(ctx, m) },
+		func(m jetstream.Msg) {
+			s.pins[lane].Store(new(m.Headers().Get(lanePin)))
+			s.handle(ctx, m)
+		},
 		jetstream.PullPriorityGroup(laneServer), jetstream.PullMaxMessages(laneAhead),
 		jetstream.PullExpiry(lanePinned/2), jetstream.PullHeartbeat(lanePinned/5),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
@@ -74,6 +79,41 @@ func (s *Service) runLane(ctx context.Context, lane int) error {
 	case <-consuming.Closed():
 		return fmt.Errorf("lane %d was closed", lane)
 	}
+}
+
+func laneName(lane int) string { return fmt.Sprintf("lane-%d", lane) }
+
+// giveUpLanes lets another process serve the lanes at once that the broker chose this one for. It is called when nothing of
+// them is under way here any more, so that no two processes send what one endpoint is to hear.
+func (s *Service) giveUpLanes() {
+	if !s.cfg.NATS.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), giveUpWithin)
+	defer cancel()
+	deliveries, err := s.js.Stream(ctx, stream.DeliveriesStream)
+	for lane := 0; lane < stream.Lanes && err == nil; lane++ {
+		err = s.giveUpLane(ctx, deliveries, lane)
+	}
+	if err != nil {
+		s.cfg.Log.Warn("lanes not given up, others serve them when the broker's choice has run out", zap.Duration("after", lanePinned), zap.Error(err))
+	}
+}
+
+// giveUpLane also asks about a lane of which nothing came here: the broker then forgets what this process has asked for and
+// does not take any more, which it might choose otherwise.
+func (s *Service) giveUpLane(ctx context.Context, deliveries jetstream.Stream, lane int) error {
+	consumer, err := deliveries.Consumer(ctx, laneName(lane))
+	if err != nil {
+		return fmt.Errorf("ask about lane %d: %w", lane, err)
+	}
+	own := s.pins[lane].Load()
+	for _, group := range consumer.CachedInfo().PriorityGroups {
+		if own != nil && group.PinnedClientID == *own {
+			return deliveries.UnpinConsumer(ctx, laneName(lane), laneServer)
+		}
+	}
+	return nil
 }
 
 // handle decides what happens to one message and never waits for an endpoint.

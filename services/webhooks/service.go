@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -23,6 +24,9 @@ import (
 
 // drainWithin is how long exchanges that are under way may go on after the service is told to stop.
 const drainWithin = 4 * time.Second
+
+// giveUpWithin is how long the service may take after that to let others serve its lanes.
+const giveUpWithin = time.Second
 
 // Service is the dispatcher and the API of endpoints. One Run at a time.
 type Service struct {
@@ -46,6 +50,8 @@ type Service struct {
 
 	gatesMu sync.Mutex
 	gates   map[deal.ID]*gate
+
+	pins [stream.Lanes]atomic.Pointer[string] // what the broker called its choice of this process for a lane last
 
 	ailingMu sync.Mutex
 	ailing   map[string]bool // parts that fail now
@@ -178,6 +184,9 @@ func (s *Service) Run(ctx context.Context) error {
 	defer stop.Stop()
 	workers.Wait()
 	s.work.Wait()
+	if loaded {
+		s.giveUpLanes()
+	}
 	stopRecording()
 	recorders.Wait()
 	stopFollowing()
