@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -27,18 +28,35 @@ func (d Disclosure) showsMoreThan(other Disclosure) bool {
 	return detail[d] > detail[other]
 }
 
+// ReleaseSchedule is how often a release of an association's year is made by itself.
+type ReleaseSchedule string
+
+// The schedules, each counted from the first month of the association's year. The more deals a release adds, the less of
+// them it has to hide: few deals a year are shown better by few releases.
+const (
+	ReleasesMonthly   ReleaseSchedule = "monthly"
+	ReleasesQuarterly ReleaseSchedule = "quarterly"
+	ReleasesYearly    ReleaseSchedule = "yearly"
+)
+
+// Months is from how many months a release of the schedule is made, 0 for one that does not exist.
+func (s ReleaseSchedule) Months() int {
+	return map[ReleaseSchedule]int{ReleasesMonthly: 1, ReleasesQuarterly: 3, ReleasesYearly: 12}[s]
+}
+
 // Association is a body whose members win customers together.
 type Association struct {
-	ID                deal.ID        `json:"id"`
-	Name              string         `json:"name"`                        // 1-200 characters
-	TimeZone          string         `json:"time_zone"`                   // IANA name; decides what "today" is
-	YearStartsIn      int            `json:"year_starts_in"`              // month 1-12
-	ReportingCurrency money.Currency `json:"reporting_currency"`          // ISO 4217
-	Disclosure        Disclosure     `json:"disclosure"`                  // what was decided last; DisclosureOf gives that of a year
-	OpenFrom          int            `json:"open_from_year,omitempty"`    // under DisclosureOpen: the first of its years that is open; 0: all are
-	Before            Disclosure     `json:"disclosure_before,omitempty"` // that of the years before OpenFrom
-	Openings          []Opening      `json:"openings,omitempty"`          // that ended
-	CreatedAt         time.Time      `json:"created_at"`
+	ID                deal.ID         `json:"id"`
+	Name              string          `json:"name"`                        // 1-200 characters
+	TimeZone          string          `json:"time_zone"`                   // IANA name; decides what "today" is
+	YearStartsIn      int             `json:"year_starts_in"`              // month 1-12
+	ReportingCurrency money.Currency  `json:"reporting_currency"`          // ISO 4217
+	Disclosure        Disclosure      `json:"disclosure"`                  // what was decided last; DisclosureOf gives that of a year
+	OpenFrom          int             `json:"open_from_year,omitempty"`    // under DisclosureOpen: the first of its years that is open; 0: all are
+	Before            Disclosure      `json:"disclosure_before,omitempty"` // that of the years before OpenFrom
+	Openings          []Opening       `json:"openings,omitempty"`          // that ended
+	Releases          ReleaseSchedule `json:"release_schedule"`
+	CreatedAt         time.Time       `json:"created_at"`
 
 	Revision uint64 `json:"-"`
 	zone     *time.Location
@@ -94,13 +112,14 @@ func (a Association) ShowsMoreThan(before Association) bool {
 	})
 }
 
-// Clean is the association as it is stored; without a policy it is guarded.
+// Clean is the association as it is stored; without a policy it is guarded, without a schedule its releases are monthly.
 func (a Association) Clean() Association {
 	a.Name = CleanName(a.Name)
 	a.TimeZone = strings.TrimSpace(a.TimeZone)
 	if a.Disclosure == "" {
 		a.Disclosure = DisclosureGuarded
 	}
+	a.Releases = cmp.Or(a.Releases, ReleasesMonthly)
 	a.zone = nil
 	return a
 }
@@ -123,6 +142,9 @@ func (a Association) Validate() deal.Invalid {
 	default:
 		faults.Add("/disclosure", "not a policy: write open, guarded or strict")
 	}
+	if a.Releases.Months() == 0 {
+		faults.Add("/release_schedule", "not a schedule: write monthly, quarterly or yearly")
+	}
 	return faults
 }
 
@@ -141,6 +163,17 @@ func (a Association) Location() *time.Location {
 		return time.UTC
 	}
 	return zone
+}
+
+// ScheduledOn is the latest day, the given one included, on which a release is made by itself: the first of a month, as the
+// schedule says, monthly without one.
+func (a Association) ScheduledOn(day calendar.Date) calendar.Date {
+	every := max(1, a.Releases.Months())
+	first := day.FirstOfMonth()
+	for (int(first.Time().Month())-a.YearStartsIn+12)%every != 0 {
+		first = first.AddDays(-1).FirstOfMonth()
+	}
+	return first
 }
 
 // Today is the day that it is for the association at an instant.

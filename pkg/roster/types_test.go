@@ -88,6 +88,7 @@ func TestAssociation_ValidateNamesEachFault(t *testing.T) {
 		"unknown zone": {func(a *roster.Association) { a.TimeZone = "Europe/Atlantis" }, "/time_zone"},
 		"month 0":      {func(a *roster.Association) { a.YearStartsIn = 0 }, "/year_starts_in"},
 		"month 13":     {func(a *roster.Association) { a.YearStartsIn = 13 }, "/year_starts_in"},
+		"schedule":     {func(a *roster.Association) { a.Releases = "weekly" }, "/release_schedule"},
 		"currency":     {func(a *roster.Association) { a.ReportingCurrency = "eur" }, "/reporting_currency"},
 		"policy":       {func(a *roster.Association) { a.Disclosure = "secret" }, "/disclosure"},
 	} {

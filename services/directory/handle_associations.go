@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,34 +21,39 @@ import (
 
 // Association is an association as the API shows it.
 type Association struct {
-	ID                deal.ID           `json:"id"`
-	Name              string            `json:"name"`
-	TimeZone          string            `json:"time_zone" example:"Europe/Berlin"`
-	YearStartsIn      int               `json:"year_starts_in" doc:"First month of its year, 1-12"`
-	ReportingCurrency money.Currency    `json:"reporting_currency" example:"EUR"`
-	Disclosure        roster.Disclosure `json:"disclosure" enum:"open,guarded,strict" doc:"What its board sees: everything, releases, or releases of the total"`
-	OpenFromYear      int               `json:"open_from_year,omitempty" doc:"Under open: the first of its years that is; of those before it the board sees what members were promised then. Absent when all are" example:"2027"`
-	CreatedAt         time.Time         `json:"created_at"`
+	ID                deal.ID                `json:"id"`
+	Name              string                 `json:"name"`
+	TimeZone          string                 `json:"time_zone" example:"Europe/Berlin"`
+	YearStartsIn      int                    `json:"year_starts_in" doc:"First month of its year, 1-12"`
+	ReportingCurrency money.Currency         `json:"reporting_currency" example:"EUR"`
+	Disclosure        roster.Disclosure      `json:"disclosure" enum:"open,guarded,strict" doc:"What its board sees: everything, releases, or releases of the total"`
+	ReleaseSchedule   roster.ReleaseSchedule `json:"release_schedule" enum:"monthly,quarterly,yearly" doc:"How often a release of its year is made by itself; the registrar may ask for more"`
+	OpenFromYear      int                    `json:"open_from_year,omitempty" doc:"Under open: the first of its years that is; of those before it the board sees what members were promised then. Absent when all are" example:"2027"`
+	CreatedAt         time.Time              `json:"created_at"`
 }
 
 func showAssociation(a roster.Association) Association {
-	return Association{a.ID, a.Name, a.TimeZone, a.YearStartsIn, a.ReportingCurrency, a.Disclosure, a.OpenFrom, a.CreatedAt}
+	return Association{
+		a.ID, a.Name, a.TimeZone, a.YearStartsIn, a.ReportingCurrency, a.Disclosure, cmp.Or(a.Releases, roster.ReleasesMonthly), a.OpenFrom, a.CreatedAt,
+	}
 }
 
 type newAssociation struct {
-	Name              string            `json:"name" doc:"1-200 characters"`
-	TimeZone          string            `json:"time_zone" doc:"IANA name; decides what today is" example:"Europe/Berlin"`
-	YearStartsIn      int               `json:"year_starts_in" doc:"First month of its year, 1-12" example:"1"`
-	ReportingCurrency money.Currency    `json:"reporting_currency" doc:"ISO 4217 code" example:"EUR"`
-	Disclosure        roster.Disclosure `json:"disclosure,omitempty" doc:"open, guarded (when left out) or strict"`
+	Name              string                 `json:"name" doc:"1-200 characters"`
+	TimeZone          string                 `json:"time_zone" doc:"IANA name; decides what today is" example:"Europe/Berlin"`
+	YearStartsIn      int                    `json:"year_starts_in" doc:"First month of its year, 1-12" example:"1"`
+	ReportingCurrency money.Currency         `json:"reporting_currency" doc:"ISO 4217 code" example:"EUR"`
+	Disclosure        roster.Disclosure      `json:"disclosure,omitempty" doc:"open, guarded (when left out) or strict"`
+	ReleaseSchedule   roster.ReleaseSchedule `json:"release_schedule,omitempty" doc:"monthly (when left out), quarterly or yearly, on the first of a month counted from the first of its year. With few deals a year, fewer releases hide less"`
 }
 
 type associationPatch struct {
-	Name              httpapi.Optional[string]            `json:"name,omitempty"`
-	TimeZone          httpapi.Optional[string]            `json:"time_zone,omitempty" doc:"Fixed after the first won deal"`
-	YearStartsIn      httpapi.Optional[int]               `json:"year_starts_in,omitempty" doc:"Fixed after the first won deal"`
-	ReportingCurrency httpapi.Optional[money.Currency]    `json:"reporting_currency,omitempty" doc:"Fixed after the first won deal"`
-	Disclosure        httpapi.Optional[roster.Disclosure] `json:"disclosure,omitempty" doc:"null is guarded. The registrar may only let the board see less; the operator lets it see more. open holds for the association's years that begin later: those that have begun, or begin within two days, stay as they are, unless it never had a member"`
+	Name              httpapi.Optional[string]                 `json:"name,omitempty"`
+	TimeZone          httpapi.Optional[string]                 `json:"time_zone,omitempty" doc:"Fixed after the first won deal"`
+	YearStartsIn      httpapi.Optional[int]                    `json:"year_starts_in,omitempty" doc:"Fixed after the first won deal"`
+	ReportingCurrency httpapi.Optional[money.Currency]         `json:"reporting_currency,omitempty" doc:"Fixed after the first won deal"`
+	Disclosure        httpapi.Optional[roster.Disclosure]      `json:"disclosure,omitempty" doc:"null is guarded. The registrar may only let the board see less; the operator lets it see more. open holds for the association's years that begin later: those that have begun, or begin within two days, stay as they are, unless it never had a member"`
+	ReleaseSchedule   httpapi.Optional[roster.ReleaseSchedule] `json:"release_schedule,omitempty" doc:"null is monthly"`
 }
 
 func (s *Service) associationRoutes(api huma.API) {
@@ -76,7 +82,7 @@ func (s *Service) createAssociation(ctx context.Context, in *struct{ Body newAss
 	}
 	a := roster.Association{
 		ID: newID(), Name: in.Body.Name, TimeZone: in.Body.TimeZone, YearStartsIn: in.Body.YearStartsIn,
-		ReportingCurrency: in.Body.ReportingCurrency, Disclosure: in.Body.Disclosure, CreatedAt: s.cfg.Now().UTC(),
+		ReportingCurrency: in.Body.ReportingCurrency, Disclosure: in.Body.Disclosure, Releases: in.Body.ReleaseSchedule, CreatedAt: s.cfg.Now().UTC(),
 	}.Clean()
 	if err := a.Validate().Err(); err != nil {
 		return nil, answer(err)
@@ -163,6 +169,7 @@ func (s *Service) patchAssociation(ctx context.Context, in *struct {
 	in.Body.YearStartsIn.Apply(&after.YearStartsIn)
 	in.Body.ReportingCurrency.Apply(&after.ReportingCurrency)
 	in.Body.Disclosure.Apply(&after.Disclosure)
+	in.Body.ReleaseSchedule.Apply(&after.Releases)
 	after = after.Clean()
 	if err := after.Validate().Err(); err != nil {
 		return nil, answer(err)

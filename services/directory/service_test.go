@@ -237,7 +237,7 @@ func TestAssociations_LiveFromCreationToTheirFirstWonDeal(t *testing.T) {
 	created := s.must(201, s.operator, "POST", "/v1/associations", object{
 		"name": " Bau \u00a0 Verband ", "time_zone": "Asia/Manila", "year_starts_in": 7, "reporting_currency": "PHP",
 	})
-	if created.string("name") != "Bau Verband" || created.string("disclosure") != "guarded" {
+	if created.string("name") != "Bau Verband" || created.string("disclosure") != "guarded" || created.string("release_schedule") != "monthly" {
 		t.Errorf("created %s", created.text)
 	}
 	path := created.header.Get("Location")
@@ -247,8 +247,8 @@ func TestAssociations_LiveFromCreationToTheirFirstWonDeal(t *testing.T) {
 		t.Errorf("read %s with %s, created %s", got.text, tag, created.text)
 	}
 	s.must(428, s.operator, "PATCH", path, object{"name": "B"})
-	changed := s.must(200, s.operator, "PATCH", path, object{"name": "B", "year_starts_in": 1}, "If-Match", tag)
-	if changed.string("name") != "B" || changed.string("time_zone") != "Asia/Manila" || changed.fields["year_starts_in"] != 1.0 {
+	changed := s.must(200, s.operator, "PATCH", path, object{"name": "B", "year_starts_in": 1, "release_schedule": "quarterly"}, "If-Match", tag)
+	if changed.string("name") != "B" || changed.string("release_schedule") != "quarterly" || changed.string("time_zone") != "Asia/Manila" || changed.fields["year_starts_in"] != 1.0 {
 		t.Errorf("changed to %s", changed.text)
 	}
 	stale := s.must(412, s.operator, "PATCH", path, object{"name": "C"}, "If-Match", tag)
@@ -693,6 +693,7 @@ func TestBadInput_IsAnsweredWithFieldAndRemedy(t *testing.T) {
 		"month 13":         {"/v1/associations", object{"name": "A", "time_zone": "UTC", "year_starts_in": 13, "reporting_currency": "EUR"}, 422, "/year_starts_in: not a month: write"},
 		"half a month":     {"/v1/associations", object{"name": "A", "time_zone": "UTC", "year_starts_in": 1.5, "reporting_currency": "EUR"}, 422, "wrong "},
 		"policy":           {"/v1/associations", object{"name": "A", "time_zone": "UTC", "year_starts_in": 1, "reporting_currency": "EUR", "disclosure": "x"}, 422, "/disclosure: not a policy: write"},
+		"schedule":         {"/v1/associations", object{"name": "A", "time_zone": "UTC", "year_starts_in": 1, "reporting_currency": "EUR", "release_schedule": "x"}, 422, "/release_schedule: not a schedule: write"},
 		"unknown parent":   {"/v1/associations/" + association + "/chapters", object{"name": "C", "parent_id": association}, 422, "/parent_id: no chapter of this association"},
 		"role":             {"/v1/keys", object{"role": "king"}, 422, "/role: not one of the allowed values"},
 		"role without its": {"/v1/keys", object{"role": "member"}, 422, "/company_id: missing"},

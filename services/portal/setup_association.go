@@ -46,6 +46,10 @@ func (v *visit) associationForm(name, does string, a api.Association) *form {
 	if from := v.speech.openFrom(a); from != "" {
 		disclosures[len(disclosures)-1].Text += " " + from
 	}
+	var schedules []option
+	for _, schedule := range []string{"monthly", "quarterly", "yearly"} {
+		schedules = append(schedules, option{Value: schedule, Text: v.speech.text("setup.schedule." + schedule)})
+	}
 	return v.form(
 		name, does,
 		field{Name: "name", Kind: "text", Value: a.Name, Required: true, Max: 200},
@@ -53,15 +57,17 @@ func (v *visit) associationForm(name, does string, a api.Association) *form {
 		field{Name: "year_starts_in", Kind: "select", Value: strconv.Itoa(a.YearStartsIn), Required: true, Options: months},
 		field{Name: "reporting_currency", Kind: "select", Value: a.ReportingCurrency, Required: true, Options: currencies},
 		field{Name: "disclosure", Kind: "radio", Value: a.Disclosure, Options: disclosures},
+		field{Name: "release_schedule", Kind: "select", Value: a.ReleaseSchedule, Options: schedules},
 	)
 }
 
 // newAssociation is what the form of a new one begins with.
-var newAssociation = api.Association{YearStartsIn: 1, ReportingCurrency: "EUR", Disclosure: "guarded"}
+var newAssociation = api.Association{YearStartsIn: 1, ReportingCurrency: "EUR", Disclosure: "guarded", ReleaseSchedule: "monthly"}
 
 func (v *visit) associationInput() api.AssociationInput {
 	in := api.AssociationInput{
 		Name: v.sent("name"), TimeZone: v.sent("time_zone"), ReportingCurrency: v.sent("reporting_currency"), Disclosure: v.sent("disclosure"),
+		ReleaseSchedule: v.sent("release_schedule"),
 	}
 	if month, err := strconv.Atoi(v.posted("year_starts_in")); err == nil {
 		in.YearStartsIn = &month

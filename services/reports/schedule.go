@@ -18,8 +18,8 @@ import (
 // scheduledWithin bounds the making of one release by the schedule.
 const scheduledWithin = 10 * time.Minute
 
-// When releases are made by themselves, in the association's time zone: at publishHour on the first day of each month,
-// and once more at that hour closeDays after the last day of the year, which closes it.
+// When releases are made by themselves, in the association's time zone: at publishHour on the days of its schedule
+// (roster.Association.ScheduledOn), and once more at that hour closeDays after the last day of the year, which closes it.
 const (
 	publishHour = 6
 	closeDays   = 90
@@ -31,13 +31,13 @@ func closesAt(a roster.Association, year int) time.Time {
 	return atHour(a, last.AddDays(closeDays))
 }
 
-// lastMonthly is the latest first day of a month at publishHour that is not after now.
-func lastMonthly(a roster.Association, now time.Time) time.Time {
-	first := a.Today(now).FirstOfMonth()
-	if at := atHour(a, first); !at.After(now) {
+// lastScheduled is the latest moment of the association's schedule that is not after now.
+func lastScheduled(a roster.Association, now time.Time) time.Time {
+	day := a.ScheduledOn(a.Today(now))
+	if at := atHour(a, day); !at.After(now) {
 		return at
 	}
-	return atHour(a, first.AddDays(-1).FirstOfMonth())
+	return atHour(a, a.ScheduledOn(day.AddDays(-1)))
 }
 
 func atHour(a roster.Association, day calendar.Date) time.Time {
@@ -55,11 +55,11 @@ func due(a roster.Association, year int, last *release, now time.Time) (stream.C
 	if closes := closesAt(a, year); !now.Before(closes) {
 		return stream.Close, closes, last != nil
 	}
-	monthly := lastMonthly(a, now)
+	moment := lastScheduled(a, now)
 	first, _ := calendar.Bounds(year, time.Month(a.YearStartsIn))
-	began := a.Today(monthly) > first // else the year had no day before it
-	made := last != nil && !last.PublishedAt.Before(monthly)
-	return stream.Scheduled, monthly, began && !made && !a.CreatedAt.After(monthly)
+	began := a.Today(moment) > first // else the year had no day before it
+	made := last != nil && !last.PublishedAt.Before(moment)
+	return stream.Scheduled, moment, began && !made && !a.CreatedAt.After(moment)
 }
 
 // causeOf is why a release that the registrar asks for now is made.

@@ -60,6 +60,39 @@ func TestDue_ByTheClockOfTheAssociation(t *testing.T) {
 	}
 }
 
+func TestDue_ByTheScheduleOfTheAssociation(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		schedule  roster.ReleaseSchedule
+		startsIn  int
+		last, now string // last may be empty
+		due       bool
+	}{
+		{"", 1, "2026-09-01T06:00:00Z", "2026-10-01T06:00:00Z", true}, // stored before there were schedules
+		{roster.ReleasesMonthly, 1, "2026-09-01T06:00:00Z", "2026-10-01T06:00:00Z", true},
+		{roster.ReleasesQuarterly, 1, "2026-07-01T06:00:00Z", "2026-09-30T23:00:00Z", false},
+		{roster.ReleasesQuarterly, 1, "2026-07-01T06:00:00Z", "2026-10-01T05:59:59Z", false},
+		{roster.ReleasesQuarterly, 1, "2026-07-01T06:00:00Z", "2026-10-01T06:00:00Z", true},
+		{roster.ReleasesQuarterly, 1, "2026-07-01T06:00:00Z", "2026-12-31T06:00:00Z", true}, // was missed
+		{roster.ReleasesQuarterly, 2, "2026-08-01T06:00:00Z", "2026-10-31T23:59:59Z", false},
+		{roster.ReleasesQuarterly, 2, "2026-08-01T06:00:00Z", "2026-11-01T06:00:00Z", true},
+		{roster.ReleasesYearly, 1, "", "2027-01-01T05:59:59Z", false},
+		{roster.ReleasesYearly, 1, "", "2027-01-01T06:00:00Z", true},
+		{roster.ReleasesYearly, 1, "2027-01-01T06:00:00Z", "2027-03-31T05:59:59Z", false}, // the close comes next
+		{roster.ReleasesYearly, 7, "", "2027-06-30T23:00:00Z", false},
+		{roster.ReleasesYearly, 7, "", "2027-07-01T06:00:00Z", true},
+	} {
+		a := roster.Association{TimeZone: "UTC", YearStartsIn: c.startsIn, Releases: c.schedule, CreatedAt: at(t, "2024-01-01T00:00:00Z")}
+		var last *release
+		if c.last != "" {
+			last = &release{Statement: stream.Statement{PublishedAt: at(t, c.last)}}
+		}
+		if cause, _, is := due(a, 2026, last, at(t, c.now)); is != c.due || is && cause != stream.Scheduled {
+			t.Errorf("%v: due %t %s", c, is, cause)
+		}
+	}
+}
+
 func TestCauseOf_TheCloseMakesOfARequestARestatement(t *testing.T) {
 	t.Parallel()
 	a := roster.Association{TimeZone: "UTC", YearStartsIn: 1}

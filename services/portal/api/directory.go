@@ -21,6 +21,7 @@ type Association struct {
 	YearStartsIn      int    `json:"year_starts_in"`
 	ReportingCurrency string `json:"reporting_currency"`
 	Disclosure        string `json:"disclosure"`
+	ReleaseSchedule   string `json:"release_schedule"`
 	OpenFromYear      int    `json:"open_from_year"` // under open: the first year that is; 0: all are
 }
 

@@ -16,6 +16,7 @@ type AssociationInput struct {
 	YearStartsIn      *int    `json:"year_starts_in,omitempty"`
 	ReportingCurrency *string `json:"reporting_currency,omitempty"`
 	Disclosure        *string `json:"disclosure,omitempty"`
+	ReleaseSchedule   *string `json:"release_schedule,omitempty"`
 }
 
 // CreateAssociation makes an association.
@@ -163,6 +164,7 @@ func (c *Client) Publish(ctx context.Context, association deal.ID, key string, y
 func (in AssociationInput) Changes(from Association) AssociationInput {
 	for now, was := range map[**string]string{
 		&in.Name: from.Name, &in.TimeZone: from.TimeZone, &in.ReportingCurrency: from.ReportingCurrency, &in.Disclosure: from.Disclosure,
+		&in.ReleaseSchedule: from.ReleaseSchedule,
 	} {
 		if *now != nil && **now == was {
 			*now = nil
