@@ -14,7 +14,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/dealreg/dealreg/services/directory"
-	"github.com/dealreg/dealreg/services/registry"
+	"github.com/dealreg/dealreg/services/registry/imports"
 )
 
 type importCommand struct {
@@ -46,7 +46,7 @@ func (c *importDeals) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if state.State == registry.ImportFailed {
+	if state.State == imports.Failed {
 		return fmt.Errorf("import failed: %s", state.Error)
 	}
 	verb := "registered"
@@ -68,15 +68,15 @@ func (c *importDeals) Run(ctx context.Context) error {
 	return printVolume(ctx, api, c.Association, state.LastSequence, 0)
 }
 
-func (c *importDeals) upload(ctx context.Context, api *client) (registry.Import, error) {
+func (c *importDeals) upload(ctx context.Context, api *client) (imports.Import, error) {
 	file, err := os.Open(c.File)
 	if err != nil {
-		return registry.Import{}, err
+		return imports.Import{}, err
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return registry.Import{}, err
+		return imports.Import{}, err
 	}
 	query := url.Values{"reference": {c.Reference}}
 	if c.Reference == "" {
@@ -91,14 +91,14 @@ func (c *importDeals) upload(ctx context.Context, api *client) (registry.Import,
 	if c.Map != "" {
 		text, err := os.ReadFile(c.Map)
 		if err != nil {
-			return registry.Import{}, err
+			return imports.Import{}, err
 		}
 		query.Set("map", string(text))
 	}
 	bar := newBar(os.Stderr, "upload", info.Size())
 	defer finish(bar)
 	body := progressbar.NewReader(file, bar)
-	var state registry.Import
+	var state imports.Import
 	_, err = api.do(ctx, call{
 		method: http.MethodPost, path: "/v1/imports/deals", query: query, body: io.Reader(&body), into: &state,
 		header: map[string]string{"Content-Type": "text/csv"},
@@ -107,10 +107,10 @@ func (c *importDeals) upload(ctx context.Context, api *client) (registry.Import,
 }
 
 // follow draws the progress until the import ended.
-func follow(ctx context.Context, api *client, state registry.Import) (registry.Import, error) {
+func follow(ctx context.Context, api *client, state imports.Import) (imports.Import, error) {
 	bar := newBar(os.Stderr, "import", int64(state.BytesTotal)) // #nosec G115 -- a file's size fits
 	defer finish(bar)
-	for state.State == registry.ImportWaiting || state.State == registry.ImportRunning {
+	for state.State == imports.Waiting || state.State == imports.Running {
 		if err := pause(ctx, 50*time.Millisecond); err != nil {
 			return state, err
 		}
@@ -122,7 +122,7 @@ func follow(ctx context.Context, api *client, state registry.Import) (registry.I
 	return state, nil
 }
 
-func (c *importDeals) fetchRejects(ctx context.Context, api *client, state registry.Import) error {
+func (c *importDeals) fetchRejects(ctx context.Context, api *client, state imports.Import) error {
 	path := c.Rejects
 	if path == "" {
 		path = strings.TrimSuffix(c.File, filepath.Ext(c.File)) + ".rejects.csv"

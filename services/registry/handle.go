@@ -41,7 +41,7 @@ func (s *Service) Routes(api huma.API) {
 	onMove[Exclusion](api, s, deal.Exclude, "Take a won deal out of your association's figures (registrar)")
 
 	s.linkRoutes(api)
-	s.imports.routes(api)
+	s.imports.Routes(api)
 	s.conflicts.routes(api)
 	readLog := operation(http.MethodGet, "/v1/log", "read-log", "Read the log of deals as it is stored, to audit it", 0, http.StatusNotFound)
 	readLog.Tags = []string{"Audit"}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/services/registry/imports"
 )
 
 // answerWithin bounds what the log may take for one request.
@@ -26,7 +27,7 @@ type Service struct {
 	log     *stream.Log
 	js      jetstream.JetStream
 	opened  chan struct{} // closed once changes may be written
-	imports *importer
+	imports *imports.Importer
 	timers  *timers
 	restate *restater
 	// conflicts are the flags that two deals may be one
@@ -93,7 +94,7 @@ func (s *Service) Run(ctx context.Context) error {
 	close(s.opened)
 	s.cfg.Health.Report("registry", nil)
 	s.cfg.Log.Info("registry open")
-	for _, run := range []func(context.Context){s.imports.run, s.timers.run, s.restate.run, s.conflicts.run} {
+	for _, run := range []func(context.Context){s.imports.Run, s.timers.run, s.restate.run, s.conflicts.run} {
 		work.Go(func() { run(ctx) })
 	}
 	return nil

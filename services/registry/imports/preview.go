@@ -1,4 +1,4 @@
-package registry
+package imports
 
 import (
 	"context"
@@ -57,7 +57,7 @@ type ImportPreviewFault struct {
 type previewed struct{ Body ImportPreview }
 
 // preview answers POST /v1/imports/deals/preview: it does what a dry run does, at once and without a trace.
-func (i *importer) preview(ctx context.Context, in *ImportedFile) (*previewed, error) {
+func (i *Importer) preview(ctx context.Context, in *ImportedFile) (*previewed, error) {
 	j, mapping, err := i.asked(ctx, in)
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (i *importer) preview(ctx context.Context, in *ImportedFile) (*previewed, e
 		}
 		rows = append(rows, row)
 	}
-	rr := newRowReader(i.s, j, mapping.CreateCompanies)
+	rr := newRowReader(i.cfg, j, mapping.CreateCompanies)
 	if err := rr.batch(ctx, &j, rows); err != nil {
 		return nil, httpapi.Unavailable("the log did not answer", err)
 	}

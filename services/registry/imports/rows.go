@@ -1,4 +1,4 @@
-package registry
+package imports
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 
 // rowReader turns rows into deals of one import.
 type rowReader struct {
-	s      *Service
+	cfg    Config
 	actor  deal.Actor
 	owner  deal.ID
 	today  calendar.Date
@@ -29,10 +29,10 @@ type rowReader struct {
 	made map[deal.ID]roster.Company
 }
 
-func newRowReader(s *Service, j job, create bool) *rowReader {
+func newRowReader(cfg Config, j job, create bool) *rowReader {
 	actor := j.actor()
 	return &rowReader{
-		s: s, actor: actor, owner: j.owner(), today: s.today(actor), create: create, dry: j.DryRun, ref: j.Reference,
+		cfg: cfg, actor: actor, owner: j.owner(), today: cfg.Today(actor), create: create, dry: j.DryRun, ref: j.Reference,
 		made: map[deal.ID]roster.Company{},
 	}
 }
@@ -67,7 +67,7 @@ func (rr *rowReader) batch(ctx context.Context, j *job, rows []dealcsv.Row) erro
 		j.Registered += len(drafts)
 		return nil
 	}
-	err = rr.s.log.AppendBatch(ctx, drafts)
+	err = rr.cfg.Deals.AppendBatch(ctx, drafts)
 	if err == nil {
 		j.Registered += len(drafts)
 		return nil
@@ -81,7 +81,7 @@ func (rr *rowReader) batch(ctx context.Context, j *job, rows []dealcsv.Row) erro
 // singly writes drafts one by one when they could not be written as one batch.
 func (rr *rowReader) singly(ctx context.Context, j *job, drafts []stream.Draft, from []*dealcsv.Row) error {
 	for n, d := range drafts {
-		_, err := rr.s.log.Append(ctx, d)
+		_, err := rr.cfg.Deals.Append(ctx, d)
 		if errors.Is(err, stream.ErrConflict) {
 			err = rr.compareFirst(ctx, j, d, from[n])
 		} else if err == nil {
@@ -100,7 +100,7 @@ func (rr *rowReader) dropKnown(ctx context.Context, j *job, drafts []stream.Draf
 	for n, d := range drafts {
 		ids[n] = d.Event.Deal.ID
 	}
-	known, err := rr.s.log.Latest(ctx, ids)
+	known, err := rr.cfg.Deals.Latest(ctx, ids)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -126,7 +126,7 @@ func (rr *rowReader) dropKnown(ctx context.Context, j *job, drafts []stream.Draf
 
 // compareFirst reads the first event of a row's deal and compares.
 func (rr *rowReader) compareFirst(ctx context.Context, j *job, d stream.Draft, row *dealcsv.Row) error {
-	first, err := rr.s.log.First(ctx, d.Event.Deal.ID)
+	first, err := rr.cfg.Deals.First(ctx, d.Event.Deal.ID)
 	if err != nil {
 		return err
 	}
@@ -163,21 +163,9 @@ func (rr *rowReader) draft(row dealcsv.Row) (stream.Draft, error) {
 	if err := faults.Err(); err != nil {
 		return stream.Draft{}, err
 	}
-	hash, err := requestHash(deal.Import, struct {
-		Details deal.Details
-		Terms   deal.Terms
-	}{details, terms})
-	if err != nil {
-		return stream.Draft{}, err
-	}
-	event, err := deal.Decide(deal.Deal{}, deal.Command{
-		Move: deal.Import, By: rr.actor, Today: rr.today, Deal: dealID(rr.owner, details.ExternalRef, ""),
-		Details: &details, Terms: &terms, Members: members(rr.s.cfg.Roster, terms, rr.today), Reference: rr.ref,
-	}, rr.s.cfg.Now())
-	if err != nil {
-		return stream.Draft{}, err
-	}
-	return stream.NewDraft(voucher(rr.s.cfg.Roster, event, nil, stream.Command{ID: "import:" + details.ExternalRef, RequestHash: hash}), nil)
+	return rr.cfg.Draft(rr.owner, deal.Command{
+		Move: deal.Import, By: rr.actor, Today: rr.today, Details: &details, Terms: &terms, Reference: rr.ref,
+	})
 }
 
 // reasonsOf gives the faults of a row as they stand in the file of rejected rows.
@@ -201,7 +189,7 @@ var (
 
 // company finds a party by id, domain or exact name.
 func (rr *rowReader) company(text string) (roster.Company, error) {
-	r := rr.s.cfg.Roster
+	r := rr.cfg.Roster
 	if id, err := deal.ParseID(text); err == nil {
 		if c, known := r.Company(id); known {
 			return c, nil
@@ -249,7 +237,7 @@ func (rr *rowReader) createMissing(ctx context.Context, j *job, rows []dealcsv.R
 	if !rr.create {
 		return nil
 	}
-	r := rr.s.cfg.Roster
+	r := rr.cfg.Roster
 	var companies []roster.Company
 	var chapters []roster.Chapter
 	var memberships []roster.Membership
@@ -266,7 +254,7 @@ func (rr *rowReader) createMissing(ctx context.Context, j *job, rows []dealcsv.R
 			}
 			if err != nil {
 				id := rr.companyID(p.Name)
-				company = roster.Company{ID: id, Name: p.Name, Country: row.Customer.Country, GroupID: id, CreatedAt: rr.s.cfg.Now().UTC()}.Clean()
+				company = roster.Company{ID: id, Name: p.Name, Country: row.Customer.Country, GroupID: id, CreatedAt: rr.cfg.Now().UTC()}.Clean()
 				if len(company.Validate()) > 0 {
 					continue // the row is rejected, since the company stays unknown
 				}
@@ -291,7 +279,7 @@ func (rr *rowReader) createMissing(ctx context.Context, j *job, rows []dealcsv.R
 	if rr.dry {
 		return nil
 	}
-	store := rr.s.cfg.Store
+	store := rr.cfg.Store
 	return errors.Join(
 		created(ctx, r, roster.Companies, companies, store.PutCompanies),
 		created(ctx, r, roster.Chapters, chapters, store.PutChapters),
@@ -304,7 +292,7 @@ func (rr *rowReader) chapter(name string) deal.ID {
 	if name == "" {
 		return deal.ID{}
 	}
-	for _, c := range rr.s.cfg.Roster.Chapters(rr.owner) {
+	for _, c := range rr.cfg.Roster.Chapters(rr.owner) {
 		if roster.NameKey(c.Name) == roster.NameKey(name) {
 			return c.ID
 		}

@@ -6,12 +6,14 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/dealreg/dealreg/services/registry/imports"
 )
 
-func (w *world) previewed(key, file string, query url.Values) (ImportPreview, reply) {
+func (w *world) previewed(key, file string, query url.Values) (imports.ImportPreview, reply) {
 	w.t.Helper()
 	r := w.send(key, http.MethodPost, "/v1/imports/deals/preview?"+query.Encode(), file, "Content-Type", "text/csv")
-	var p ImportPreview
+	var p imports.ImportPreview
 	if r.status == http.StatusOK {
 		if err := json.Unmarshal([]byte(r.text), &p); err != nil {
 			w.t.Fatal(err, r.text)

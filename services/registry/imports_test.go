@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/dealreg/dealreg/services/registry/imports"
 )
 
 // quirks is a file with the faults that registrars' files have: no number, one company twice, a name with a comma, one
@@ -23,7 +25,7 @@ const quirks = "line_ref,title,customer,region,currency,amount,start_date,partne
 const quirksMap = `{"external_ref":"line_ref","won_on":"start_date","party_*":"partner_*","chapter":"region","customer_country":"=PH","status":"=won","create_companies":true}`
 
 // imported uploads the file and waits for its end.
-func (w *world) imported(key, file, mapping string, more ...string) Import {
+func (w *world) imported(key, file, mapping string, more ...string) imports.Import {
 	w.t.Helper()
 	query := url.Values{"association_id": {w.association.String()}, "map": {mapping}, "reference": {"Ledger 7"}}
 	for i := 0; i < len(more); i += 2 {
@@ -37,12 +39,12 @@ func (w *world) imported(key, file, mapping string, more ...string) Import {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		var state Import
+		var state imports.Import
 		r := w.send(key, http.MethodGet, where, nil)
 		if err := json.Unmarshal([]byte(r.text), &state); err != nil {
 			w.t.Fatalf("%v: %s", err, r.text)
 		}
-		if state.State == ImportDone || state.State == ImportFailed {
+		if state.State == imports.Done || state.State == imports.Failed {
 			return state
 		}
 		select {
@@ -57,7 +59,7 @@ func TestImport_TakesWhatIsSoundAndGivesEveryOtherRowItsReasons(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	state := w.imported(w.registrar, quirks, quirksMap)
-	if state.State != ImportDone || state.Rows != 6 || state.Registered != 3 || state.Rejected != 3 || state.Companies != 4 ||
+	if state.State != imports.Done || state.Rows != 6 || state.Registered != 3 || state.Rejected != 3 || state.Companies != 4 ||
 		state.Chapters != 1 || state.Members != 4 || state.LastSequence != 3 {
 		t.Errorf("%+v", state)
 	}
@@ -163,7 +165,7 @@ func TestImport_RefusesAFileThatCannotBeRead(t *testing.T) {
 		}
 	}
 	broken := w.imported(w.registrar, strings.Replace(quirks, "Dam two", "Dam \"two", 1), quirksMap)
-	if broken.State != ImportFailed || !strings.Contains(broken.Error, "line 4") {
+	if broken.State != imports.Failed || !strings.Contains(broken.Error, "line 4") {
 		t.Errorf("broken CSV: %+v", broken)
 	}
 }
@@ -175,17 +177,17 @@ func TestImport_OfAMemberAsksTheOthersToAttest(t *testing.T) {
 		"X1,Old deal,Contoso AG,DE,EUR,100.00," + yesterday() + ",alder.example,Birch GmbH\n" +
 		"X2,Not ours,Contoso AG,DE,EUR,100.00," + yesterday() + ",birch.example,cedar.example\n"
 	r := w.send(w.keys[w.a], http.MethodPost, "/v1/imports/deals", file, "Content-Type", "text/csv")
-	var state Import
+	var state imports.Import
 	if err := json.Unmarshal([]byte(r.text), &state); err != nil || r.status != http.StatusAccepted {
 		t.Fatal(r.status, r.text)
 	}
 	id := dealID(w.a, "X1", "")
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for state.State != ImportDone {
+	for state.State != imports.Done {
 		<-tick.C
 		r := w.send(w.keys[w.a], http.MethodGet, "/v1/imports/"+state.ID.String(), nil)
-		if err := json.Unmarshal([]byte(r.text), &state); err != nil || state.State == ImportFailed {
+		if err := json.Unmarshal([]byte(r.text), &state); err != nil || state.State == imports.Failed {
 			t.Fatal(r.text)
 		}
 	}
