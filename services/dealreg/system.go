@@ -338,7 +338,9 @@ func (a *assembly) serve(ctx context.Context, ready func(ctx context.Context, ur
 	}
 	url := "http://" + listener.Addr().String()
 	server := &http.Server{
-		Handler: a.server.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: a.server.Handler(), MaxHeaderBytes: 64 << 10, IdleTimeout: 2 * time.Minute,
+		// Nobody holds a connection by sending slowly, read or not. What takes files from those who may send them gives them longer.
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 	}
 	a.parts = append(a.parts, lifecycle.Part{Name: "http", Run: func(ctx context.Context) error {
 		ended := make(chan error, 1)

@@ -19,6 +19,7 @@ import (
 const (
 	answerWithin  = 15 * time.Second
 	publishWithin = 2*time.Minute + answerWithin // what the API takes at most to make a release, and a page
+	arriveWithin  = 5 * time.Minute              // a file of a person who signed in, over a slow line
 	askAgain      = 250 * time.Millisecond
 	askWhenWell   = 5 * time.Second
 	maxForm       = 64 << 10 // bytes

@@ -52,7 +52,7 @@ func (s *Service) handler(p page) http.Handler {
 	guarded := s.sessions.LoadAndSave(inner)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header())
-		r.Body = http.MaxBytesReader(w, r.Body, mostSent(r.URL.Path))
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm+largestFile(r.URL.Path))
 		if err := s.guard.Check(r); err != nil {
 			s.stranger(w, r).fail(http.StatusForbidden)
 			return
@@ -63,21 +63,26 @@ func (s *Service) handler(p page) http.Handler {
 
 // mayTake bounds the answer to a request of the pattern.
 func mayTake(pattern string) time.Duration {
-	if pattern == "POST "+publishPath {
+	method, path, _ := strings.Cut(pattern, " ")
+	switch {
+	case method != http.MethodPost:
+	case path == publishPath:
 		return publishWithin
+	case largestFile(path) > 0:
+		return arriveWithin + answerWithin
 	}
 	return answerWithin
 }
 
-// mostSent is how many bytes may be sent to an address.
-func mostSent(path string) int64 {
+// largestFile is how many bytes a file may have that is sent to an address; 0 where none is.
+func largestFile(path string) int64 {
 	switch path {
 	case ratesPath:
-		return maxForm + maxRatesFile
+		return maxRatesFile
 	case importPath:
-		return maxForm + maxFile
+		return maxFile
 	}
-	return maxForm
+	return 0
 }
 
 func secure(h http.Header) {
@@ -120,6 +125,9 @@ func (s *Service) known(p page) page {
 		if v.person == nil {
 			v.toSignIn()
 			return nil
+		}
+		if v.r.Method == http.MethodPost && largestFile(v.r.URL.Path) > 0 { // a stranger's has as little time as any form
+			_ = http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(arriveWithin)) //nolint:forbidigo // the clock of the connection
 		}
 		return p(v)
 	}
