@@ -118,6 +118,7 @@ func TestHarmless_NothingIsTakenForAFormula(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", "Acme": "Acme", "A=B": "A=B", "'=1": "'=1", "Ä + B": "Ä + B", "=1+1": "'=1+1", "+1": "'+1", "-2": "'-2", "@SUM(A1)": "'@SUM(A1)",
 		"\t=1": "'\t=1", "\r=1": "'\r=1", "\n=1": "'\n=1", "\x00=1": "'\x00=1", "＝1": "'＝1", "＋1": "'＋1", "－1": "'－1", "＠x": "'＠x",
+		" =1": " '=1", "Acme;=1+1": "Acme;'=1+1", "Acme; @x;-1": "Acme; '@x;'-1", `Acme;"=1"`: `Acme;"'=1"`, "Acme; Birch - Cedar": "Acme; Birch - Cedar",
 	} {
 		if got := harmless(text); got != want {
 			t.Errorf("%q: %q", text, got)

@@ -2,7 +2,6 @@ package reports
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"github.com/dealreg/dealreg/pkg/money"
 )
@@ -48,15 +47,21 @@ func count(decimal string) field { return field{kind: isCount, text: decimal} }
 // percent is a decimal with one place behind the point.
 func percent(decimal string) field { return field{kind: isPercent, text: decimal} }
 
-// harmless keeps a spreadsheet from taking a text for a formula: one that begins as a formula does gets an apostrophe
-// before it. The beginnings are those that OWASP lists under CSV Injection, the full-width ones included, and the null
-// character of ASVS 1.2.10.
+// harmless keeps a spreadsheet from taking a text for a formula: what begins as one does gets an apostrophe before it. The
+// beginnings are those that OWASP lists under CSV Injection, the full-width ones included, and the null character of ASVS
+// 1.2.10. A cell may also begin behind a semicolon, which is where a spreadsheet divides a CSV in a country that writes
+// decimals with a comma; spaces and quotes before a formula do not hide it.
 func harmless(s string) string {
-	first, _ := utf8.DecodeRuneInString(s)
-	if s != "" && strings.ContainsRune("=+-@\t\r\n\x00＝＋－＠", first) {
-		return "'" + s
+	var out strings.Builder
+	begins := true
+	for _, r := range s {
+		if begins && strings.ContainsRune("=+-@\t\r\n\x00＝＋－＠", r) {
+			out.WriteByte('\'')
+		}
+		out.WriteRune(r)
+		begins = r == ';' || begins && (r == ' ' || r == '"')
 	}
-	return s
+	return out.String()
 }
 
 // fileName makes a name that every system takes, of ASCII letters, digits and hyphens.
