@@ -80,6 +80,13 @@ func (w *Warehouse) FirstPage(ctx context.Context) (Cursor, error) {
 	return Cursor{asOf: checkpoint.Sequence, before: math.MaxUint64}, err
 }
 
+// The latest events are asked for a page of deals first, and then so many times as many as long as it is not full: the
+// first page of a list need not read the whole log. The last look reads it all, the ones before it a seventh of that.
+const (
+	lookBack      = 50_000
+	lookBackTimes = 8
+)
+
 // FindDeals gives up to limit deals, those whose latest event is newest first, and the cursor of the next page. It only
 // finds: what the deal is, and who may see it, the log decides.
 func (w *Warehouse) FindDeals(ctx context.Context, f Filter, limit int, from Cursor) ([]deal.ID, Cursor, error) {
@@ -89,6 +96,20 @@ func (w *Warehouse) FindDeals(ctx context.Context, f Filter, limit int, from Cur
 			return nil, Cursor{}, err
 		}
 	}
+	all := f.After
+	for back := w.lookBack; ; back *= lookBackTimes {
+		begins := min(from.before-1, from.asOf) // the newest event that can be on the page
+		f.After = max(all, begins-min(back, begins))
+		ids, next, err := w.findDeals(ctx, f, limit, from)
+		if err != nil || !next.IsZero() || f.After == all {
+			return ids, next, err
+		}
+	}
+}
+
+// findDeals looks at no event at or before f.After. A deal that it finds changed behind that, so the deals that it finds
+// are the newest ones.
+func (w *Warehouse) findDeals(ctx context.Context, f Filter, limit int, from Cursor) ([]deal.ID, Cursor, error) {
 	wonFrom, wonBefore := f.wonBetween()
 	rows, err := w.conn.Query(ctx, dealsSQL,
 		clickhouse.Named("as_of", from.asOf),

@@ -44,3 +44,6 @@ func (w *Warehouse) Fold(ctx context.Context, upTo uint64, read func(after uint6
 		return nil
 	})
 }
+
+// LookBack sets how many events a page of deals is looked for in first.
+func (w *Warehouse) LookBack(events uint64) { w.lookBack = events }

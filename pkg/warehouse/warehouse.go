@@ -47,6 +47,8 @@ type Warehouse struct {
 	known       *bounded.Map[part, remembered]
 	answers     *bounded.Map[question, Volume]
 
+	lookBack uint64 // how many events a page of deals is looked for in first
+
 	inserters chan *ch.Client // holds the connection of the last insert while it has nothing to do
 }
 
@@ -98,7 +100,7 @@ func Open(cfg Config) (*Warehouse, error) {
 // open opens the database that complete options name.
 func open(options clickhouse.Options, rollupSizes []uint64) (*Warehouse, error) {
 	w := &Warehouse{
-		options: options, database: options.Auth.Database, rollupSizes: rollupSizes, inserters: make(chan *ch.Client, 1),
+		options: options, database: options.Auth.Database, rollupSizes: rollupSizes, lookBack: lookBack, inserters: make(chan *ch.Client, 1),
 		known: bounded.NewMap[part, remembered](rememberCells), answers: bounded.NewMap[question, Volume](rememberItems),
 	}
 	options.DialContext = w.dial
