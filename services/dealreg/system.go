@@ -35,7 +35,7 @@ type system struct {
 	NATSURL       string `name:"nats-url" placeholder:"URL" help:"A NATS server with JetStream, instead of the embedded one." json:"nats-url"`
 	ClickhouseDSN string `name:"clickhouse-dsn" placeholder:"URL" help:"A ClickHouse server (native protocol), instead of the embedded one." json:"clickhouse-dsn"`
 	Replicas      int    `default:"1" help:"Replicas of the streams that are created." json:"replicas"`
-	Statements    string `default:"monthly" enum:"monthly,off" help:"When this process makes statements by itself: ${enum}." json:"statements"`
+	Statements    string `default:"scheduled" enum:"scheduled,off" help:"Whether this process makes the associations' releases on their schedules: ${enum}." json:"statements"`
 
 	portalFlags
 	openIDFlags

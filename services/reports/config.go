@@ -17,10 +17,10 @@ type Health interface {
 	Report(part string, err error)
 }
 
-// When releases of statements are made by themselves.
+// Whether a process makes releases of statements by itself.
 const (
-	Monthly = "monthly"
-	Off     = "off"
+	Scheduled = "scheduled" // on the schedule of each association
+	Off       = "off"
 )
 
 // Config is what the reports need. Warehouse, NATS, Roster and Now are required; none of them must be ready yet.
@@ -31,7 +31,7 @@ type Config struct {
 	Now       func() time.Time
 	Health    Health      // hears of reports; nil for none
 	Log       *zap.Logger // nil for none
-	// Statements says when releases are made by themselves: Monthly, which empty means too, or Off. Any number of
+	// Statements says whether releases are made here by themselves: Scheduled, which empty means too, or Off. Any number of
 	// processes may make them: each is made once.
 	Statements string
 	// CheckEvery is how often it is looked whether a release is due; 0 means a minute.
@@ -44,10 +44,10 @@ func (c *Config) complete() error {
 	}
 	switch c.Statements {
 	case "":
-		c.Statements = Monthly
-	case Monthly, Off:
+		c.Statements = Scheduled
+	case Scheduled, Off:
 	default:
-		return errors.New("reports: Statements is monthly or off")
+		return errors.New("reports: Statements is scheduled or off")
 	}
 	if c.CheckEvery == 0 {
 		c.CheckEvery = time.Minute

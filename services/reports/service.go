@@ -49,7 +49,7 @@ func New(cfg Config) (*Service, error) {
 func (s *Service) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
-	if s.cfg.Statements == Monthly {
+	if s.cfg.Statements == Scheduled {
 		work.Go(func() { s.newScheduler().run(ctx) })
 	}
 	return s.watch(ctx)
