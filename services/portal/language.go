@@ -72,7 +72,7 @@ func choose(r *http.Request, wishes ...string) string {
 
 func (s *speech) funcs() template.FuncMap {
 	return template.FuncMap{
-		"t": s.text, "n": s.count, "number": s.number, "money": s.money, "whole": s.wholeMoney, "percent": s.percent,
+		"t": s.text, "n": s.count, "number": s.number, "decimal": s.decimalOf, "money": s.money, "whole": s.wholeMoney, "percent": s.percent,
 		"signed": s.signed, "date": s.date, "instant": s.instant, "month": s.month, "monthname": s.monthName, "day": s.dayOf,
 		"country": s.countryName, "at": s.day, "openfrom": s.openFrom,
 		"int": func(n int) string { return s.number(int64(n)) },
@@ -115,6 +115,9 @@ func (s *speech) count(key string, n int64, pairs ...any) string {
 }
 
 func (s *speech) number(n int64) string { return s.numbers.Sprint(n) }
+
+// decimalOf writes a number that may have a fraction, of which it shows three digits.
+func (s *speech) decimalOf(f float64) string { return s.numbers.Sprint(f) }
 
 // money writes a decimal in full.
 func (s *speech) money(amount, code string) string { return s.format(amount, code, 6) }

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"html/template"
+	"math"
 	"math/big"
 	"time"
 
@@ -18,7 +19,7 @@ func pageFuncs() template.FuncMap {
 			}
 			return sum
 		},
-		"bar": barOf, "changeOf": changeOf,
+		"ceil": math.Ceil, "bar": barOf, "changeOf": changeOf,
 		"largestOf":   func(rows []Row) string { return largestAmount(rows, func(r Row) api.Cell { return r.Cell }) },
 		"largestPair": func(rows []Pair) string { return largestAmount(rows, func(p Pair) api.Cell { return p.Cell }) },
 		"chapterRows": func(y *Year, rows []Row, rest *api.Cell, address string) chapterRows {

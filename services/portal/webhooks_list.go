@@ -124,6 +124,9 @@ func stateOf(e api.Endpoint) string {
 	return "webhooks.state.live"
 }
 
+// typeOfTests is that of the events which the button for a test sends.
+const typeOfTests = "dealreg.endpoint.test"
+
 // endpointForm is the form of an endpoint; a new one of the operator asks for its owner.
 func (v *visit) endpointForm(name, does string, types []api.EventType, e api.Endpoint, isNew bool) *form {
 	options := []option{
@@ -131,6 +134,9 @@ func (v *visit) endpointForm(name, does string, types []api.EventType, e api.End
 		{Value: "dealreg.deal.*", Text: v.speech.text("webhooks.types.deals")},
 	}
 	for _, t := range types {
+		if t.Type == typeOfTests {
+			continue // it comes whether it is chosen or not
+		}
 		options = append(options, option{t.Type, t.Type, v.reason(t.Description).Text})
 	}
 	for _, own := range e.EventTypes { // a group that an API call asked for

@@ -29,6 +29,8 @@ type endpointAPI struct {
 	failing bool
 	full    bool // takes no more replays
 	replays []string
+
+	attempts string
 }
 
 func (b *endpointAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -40,15 +42,17 @@ func (b *endpointAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/v1/sessions":
 		w.WriteHeader(http.StatusCreated)
 		_, _ = io.WriteString(w, `{"secret":"drk_session","expires_at":"2100-01-01T00:00:00Z","role":"company_admin","company_id":"`+alder+`"}`)
-	case r.URL.Path == "/v1/event-types", path == "/attempts":
-		_, _ = io.WriteString(w, `{"items":[]}`)
+	case r.URL.Path == "/v1/event-types":
+		_, _ = io.WriteString(w, `{"items":[{"type":"dealreg.deal.won"},{"type":"dealreg.endpoint.test"}]}`)
+	case path == "/attempts":
+		_, _ = io.WriteString(w, `{"items":[`+b.attempts+`]}`)
 	case ofEndpoint && (path == "" || path == "/enable"):
 		b.enabled = b.enabled || path == "/enable"
 		since := ""
 		if b.failing {
 			since = `,"failing_since":"` + disabledAt + `"`
 		}
-		_, _ = fmt.Fprintf(w, `{"id":%q,"url":"https://crm.example/hook","signing":"shared","enabled":%t,"disabled_at":%q%s}`,
+		_, _ = fmt.Fprintf(w, `{"id":%q,"url":"https://crm.example/hook","signing":"shared","rate_per_second":0.5,"enabled":%t,"disabled_at":%q%s}`,
 			theEndpoint, b.enabled, disabledAt, since)
 	case path == "/replay" && b.full:
 		w.WriteHeader(http.StatusConflict)
@@ -139,5 +143,37 @@ func TestWebhooks_NothingIsOfferedOfAnEndpointThatWasNotDisabledJustNow(t *testi
 	address := s.act(endpointPath, "try")
 	if _, text = s.do(http.MethodGet, address, nil); strings.Contains(text, "Send what it missed") {
 		t.Errorf("at %s: %s", address, text)
+	}
+}
+
+func TestWebhooks_NumbersAreThoseOfTheReadersLanguage(t *testing.T) {
+	t.Parallel()
+	s := newEndpointSite(t, &endpointAPI{enabled: true, attempts: `{"verdict":"delivered","outcome":"delivered","attempt":2,"at":"2026-11-21T10:20:30Z","took_ms":2303.211}`})
+	for language, wants := range map[string][]string{"en": {"<dd>0.5", "attempt 2, 2,304\u00a0ms"}, "de": {"<dd>0,5", "Versuch 2, 2.304\u00a0ms"}} {
+		_, text := s.do(http.MethodGet, endpointPath+"?lang="+language, nil)
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: %q is missing: %s", language, want, text)
+			}
+		}
+	}
+}
+
+func TestWebhooks_AnEndpointWithoutAttemptsIsNotToldThatNoneMatches(t *testing.T) {
+	t.Parallel()
+	s := newEndpointSite(t, &endpointAPI{enabled: true})
+	for query, want := range map[string]string{"": "There is no attempt yet.", "?outcome=gone": "No attempt matches."} {
+		if _, text := s.do(http.MethodGet, endpointPath+query, nil); !strings.Contains(text, want) {
+			t.Errorf("%q is missing: %s", want, text)
+		}
+	}
+}
+
+func TestWebhooks_TheTypeOfTestsIsNoChoice(t *testing.T) {
+	t.Parallel()
+	s := newEndpointSite(t, &endpointAPI{enabled: true})
+	_, text := s.do(http.MethodGet, endpointPath, nil)
+	if !strings.Contains(text, `value="dealreg.deal.won"`) || strings.Contains(text, "dealreg.endpoint.test") {
+		t.Error(text)
 	}
 }
