@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"code.dny.dev/ssrf"
@@ -21,12 +23,11 @@ const (
 	maxExcerptBytes = 512
 
 	// The caller's deadline bounds an exchange; these bound what the transport goes on with after a caller has left.
-	dialTimeout      = 30 * time.Second
-	handshakeTimeout = 30 * time.Second
+	dialTimeout      = 15 * time.Second
+	handshakeTimeout = 15 * time.Second
 	idleTimeout      = 30 * time.Second
 
 	// Many endpoints are at the same host, and each may have some exchanges at a time.
-	maxIdle        = 1000
 	maxIdlePerHost = 32
 
 	userAgent = "dealreg-webhooks/1 (+https://github.com/dealreg/dealreg)"
@@ -46,12 +47,15 @@ type Client struct {
 	guardian  *ssrf.Guardian
 	transport *http.Transport
 	now       func() time.Time
+
+	open, underWay atomic.Int64 // connections and exchanges
 }
 
 // NewClient makes a client that dials what the guard allows and nothing else, whatever a name leads to at that moment.
-// It follows no redirect, asks for no compression, reads no proxy from the environment, and speaks TLS 1.2 or later. The
-// error tells what is wrong with the guard's proxy.
-func NewClient(g Guard) (*Client, error) {
+// It follows no redirect, asks for no compression, reads no proxy from the environment, and speaks TLS 1.2 or later. It keeps
+// about maxIdle connections at most for another request, 1 or more, and closes the one that was idle longest first; of those
+// of HTTP/2 all at once. The error tells what is wrong with the guard's proxy.
+func NewClient(g Guard, maxIdle int) (*Client, error) {
 	guardian := g.guardian()
 	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: g.Resolver, Control: guardian.Safe}
 	transport := &http.Transport{
@@ -77,12 +81,37 @@ func NewClient(g Guard) (*Client, error) {
 			return nil
 		}
 	}
-	transport.DialContext = dialer.DialContext
 	if g.Now == nil {
 		g.Now = time.Now //nolint:forbidigo // the clock of the running service
 	}
-	return &Client{guard: g, guardian: guardian, transport: transport, now: g.Now}, nil
+	c := &Client{guard: g, guardian: guardian, transport: transport, now: g.Now}
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		// Those of HTTP/2 that are too many the transport forgets, and leaves open until they have been idle for idleTimeout.
+		if c.open.Add(1)-c.underWay.Load() > int64(maxIdle) {
+			transport.CloseIdleConnections()
+		}
+		return &counted{conn, sync.OnceFunc(func() { c.open.Add(-1) })}, nil
+	}
+	return c, nil
 }
+
+// counted is an open connection until it is closed.
+type counted struct {
+	net.Conn
+	closed func()
+}
+
+func (c *counted) Close() error {
+	c.closed()
+	return c.Conn.Close()
+}
+
+// Open gives the number of connections that are open now, in use or idle.
+func (c *Client) Open() int { return int(c.open.Load()) }
 
 // proxyError says that the egress proxy refused to connect.
 type proxyError struct{ status int }
@@ -98,6 +127,8 @@ func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
 // A connection that the receiver closed while it was idle is not held against it: the request is sent again on a new
 // one, which is safe because receivers drop what has an id that they know.
 func (c *Client) Post(ctx context.Context, address string, header http.Header, body []byte) Result {
+	c.underWay.Add(1)
+	defer c.underWay.Add(-1)
 	u, err := c.guard.checkURL(address, c.guardian)
 	if err != nil {
 		return Result{Outcome: AddressNotAllowed, Words: "the endpoint's URL is not allowed: " + err.Error()}

@@ -26,7 +26,7 @@ func reason(ctx context.Context, err error) (Outcome, string) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return Canceled, "the attempt was stopped before there was an answer"
 	}
-	for _, known := range []func(error) (Outcome, string){refusedByGuard, failedProxy, failedName, failedCertificate, failedTLS, failedConnection} {
+	for _, known := range []func(error) (Outcome, string){noneLeft, refusedByGuard, failedProxy, failedName, failedCertificate, failedTLS, failedConnection} {
 		if outcome, words := known(err); outcome != "" {
 			return outcome, words
 		}
@@ -35,6 +35,18 @@ func reason(ctx context.Context, err error) (Outcome, string) {
 		return TimedOut, "there was no answer in time: answer at once and do the work afterwards"
 	}
 	return BadAnswer, "what came back is no HTTP answer, or its headers have no end"
+}
+
+// noneLeft sees that this process may open no more files. Of a look-up that failed by it there is the text only, none of
+// which comes from outside.
+func noneLeft(err error) (Outcome, string) {
+	var lookup *net.DNSError
+	for _, exhausted := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE} {
+		if errors.Is(err, exhausted) || (errors.As(err, &lookup) && strings.Contains(lookup.Err, exhausted.Error())) {
+			return NotTried, "the service has no connection left: its operator has to raise the limit of open files"
+		}
+	}
+	return "", ""
 }
 
 func refusedByGuard(err error) (Outcome, string) {
@@ -107,7 +119,7 @@ func failedConnection(err error) (Outcome, string) {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return ConnectionRefused, "nothing listens on that host and port"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
 		return Unreachable, "there is no way to the host's network"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		strings.Contains(err.Error(), "stream error: "), strings.Contains(err.Error(), "http2: "): // whose types are not exported

@@ -15,8 +15,11 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
+	"os/exec"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,6 +41,9 @@ const (
 	late     = 30 * time.Second
 )
 
+// maxIdle is how many connections a client keeps.
+const maxIdle = 3
+
 // receiver is an HTTPS server for example.com and 127.0.0.1, and a guard that trusts its certificate.
 func receiver(t *testing.T, handler http.HandlerFunc, adjust func(*httptest.Server)) (*httptest.Server, webhook.Guard) {
 	t.Helper()
@@ -57,7 +63,7 @@ func receiver(t *testing.T, handler http.HandlerFunc, adjust func(*httptest.Serv
 
 func post(t *testing.T, g webhook.Guard, address string, within time.Duration) webhook.Result {
 	t.Helper()
-	client, err := webhook.NewClient(g)
+	client, err := webhook.NewClient(g, maxIdle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -443,7 +449,7 @@ func TestPost_AsksTheGuardAboutTheURLEachTime(t *testing.T) {
 
 func TestPost_TellsThatTheCallerStopped(t *testing.T) {
 	t.Parallel()
-	client, err := webhook.NewClient(webhook.Guard{Allow: loopback, AllowHTTP: true})
+	client, err := webhook.NewClient(webhook.Guard{Allow: loopback, AllowHTTP: true}, maxIdle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -468,7 +474,7 @@ func TestPost_ForgivesAConnectionThatWasClosedWhileIdle(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		_, _ = conn.Read(make([]byte, 1))
 	})
-	client, err := webhook.NewClient(webhook.Guard{Allow: loopback, AllowHTTP: true})
+	client, err := webhook.NewClient(webhook.Guard{Allow: loopback, AllowHTTP: true}, maxIdle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -502,7 +508,7 @@ func TestPost_UsesAConnectionAgainUnlessItsAnswerIsTooLong(t *testing.T) {
 					}
 				}
 			})
-			client, err := webhook.NewClient(guard)
+			client, err := webhook.NewClient(guard, maxIdle)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -594,8 +600,76 @@ func tunnel(t *testing.T, w http.ResponseWriter, to string) {
 func TestNewClient_RefusesAProxyThatItCannotUse(t *testing.T) {
 	t.Parallel()
 	for _, proxy := range []url.URL{{Scheme: "socks5", Host: "127.0.0.1:1"}, {Scheme: "http"}, {Host: "127.0.0.1:1"}} {
-		if _, err := webhook.NewClient(webhook.Guard{Proxy: &proxy}); err == nil {
+		if _, err := webhook.NewClient(webhook.Guard{Proxy: &proxy}, maxIdle); err == nil {
 			t.Errorf("%+v was taken", proxy)
 		}
+	}
+}
+
+func TestClient_KeepsFewIdleConnectionsHoweverManyReceiversThereAre(t *testing.T) {
+	t.Parallel()
+	for _, version := range []int{1, 2} {
+		t.Run(fmt.Sprint("HTTP/", version), func(t *testing.T) {
+			t.Parallel()
+			roots := x509.NewCertPool()
+			client, err := webhook.NewClient(webhook.Guard{Allow: loopback, Roots: roots}, maxIdle)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 5 * maxIdle {
+				server, _ := receiver(t, func(w http.ResponseWriter, r *http.Request) {
+					if r.ProtoMajor != version {
+						w.WriteHeader(http.StatusHTTPVersionNotSupported)
+					}
+				}, func(s *httptest.Server) { s.EnableHTTP2 = version == 2 })
+				roots.AddCert(server.Certificate())
+				if result := postWith(t, client, server.URL, late); result.Outcome != webhook.Delivered {
+					t.Errorf("%+v", result)
+				}
+				if n := client.Open(); n > 2*maxIdle { // some are being closed
+					t.Fatalf("%d connections are open", n)
+				}
+			}
+		})
+	}
+}
+
+// noneLeft tells a child process of this test to use up what it may open.
+const noneLeft = "DEALREG_TEST_WEBHOOK_NONE_LEFT"
+
+func TestPost_BlamesNoReceiverForTheLimitOfOpenFiles(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(noneLeft) == "" {
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+		child.Env = append(os.Environ(), noneLeft+"=1")
+		if out, err := child.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	guard := webhook.Guard{Allow: loopback, AllowHTTP: true, Resolver: &net.Resolver{PreferGo: true}}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 64, Max: 64}); err != nil {
+		t.Fatal(err)
+	}
+	var files []*os.File
+	for {
+		file, err := os.Open(os.DevNull)
+		if err != nil {
+			break
+		}
+		files = append(files, file)
+	}
+	for _, address := range []string{server.URL, "http://example.com:8080"} {
+		if result := post(t, guard, address, late); result.Outcome != webhook.NotTried {
+			t.Errorf("%s: %+v", address, result)
+		}
+	}
+	for _, file := range files {
+		_ = file.Close()
+	}
+	if result := post(t, guard, server.URL, late); result.Outcome != webhook.Delivered {
+		t.Errorf("%+v", result)
 	}
 }

@@ -32,6 +32,7 @@ const (
 	Canceled           Outcome = "canceled"            // the caller stopped: whether it arrived is not known
 
 	// Nothing was sent.
+	NotTried    Outcome = "not_tried"         // this process may open no more files: it says nothing of the receiver
 	NotSigned   Outcome = "not_signed"        // a secret or a header does not open with the operator's key
 	WasDisabled Outcome = "endpoint_disabled" // its time for a retry came while the endpoint was disabled
 )

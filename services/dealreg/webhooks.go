@@ -21,6 +21,7 @@ type webhookFlags struct {
 	WebhookAllow     []netip.Prefix `placeholder:"CIDR" help:"A network to which webhooks may go though it is not public, such as 10.1.0.0/16. Repeatable." json:"webhook-allow"`
 	WebhookAllowHTTP bool           `name:"webhook-allow-http" help:"Send webhooks to http:// addresses too." json:"webhook-allow-http"`
 	WebhookProxy     string         `placeholder:"URL" help:"An egress proxy through which webhooks go. It must refuse private addresses itself." json:"webhook-proxy"`
+	WebhookIdle      int            `name:"webhook-idle" placeholder:"N" default:"1000" help:"Connections to all receivers that are kept between webhooks. Each is an open file, as is each webhook on its way: at most two for an endpoint." json:"webhook-idle"`
 }
 
 // newWebhooks wires the service of webhooks.
@@ -33,6 +34,9 @@ func (a *assembly) newWebhooks() (*webhooks.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.WebhookIdle < 1 {
+		return nil, errors.New("--webhook-idle: write 1 or more")
+	}
 	guard := webhook.Guard{Allow: a.WebhookAllow, AllowHTTP: a.WebhookAllowHTTP}
 	if a.WebhookProxy != "" {
 		if guard.Proxy, err = url.Parse(a.WebhookProxy); err != nil {
@@ -40,7 +44,7 @@ func (a *assembly) newWebhooks() (*webhooks.Service, error) {
 		}
 	}
 	return webhooks.New(webhooks.Config{
-		NATS: a.nc, Warehouse: a.house, Key: key, Guard: guard, Replicas: a.Replicas,
+		NATS: a.nc, Warehouse: a.house, Key: key, Guard: guard, Replicas: a.Replicas, IdleConnections: a.WebhookIdle,
 		Health: a.health, Log: a.log, Metrics: a.server.Metrics, Now: time.Now,
 	})
 }

@@ -52,7 +52,7 @@ func (e endpointView) SendMissed() act { return actOf("webhooks.missed", "missed
 var outcomes = []string{
 	"delivered", "retrying", "failed", "redirected", "gone", "rate_limited", "client_error", "server_error", "bad_answer", "timed_out",
 	"connection_refused", "connection_lost", "unreachable", "certificate_invalid", "tls_failed", "name_not_found", "address_not_allowed", "canceled",
-	"not_signed", "endpoint_disabled",
+	"not_signed", "not_tried", "endpoint_disabled",
 }
 
 // endpoint shows an endpoint and does what its buttons say.

@@ -1,11 +1,17 @@
 package webhooks_test
 
 import (
+	"context"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dealreg/dealreg/pkg/webhook"
 	"github.com/dealreg/dealreg/pkg/webhook/webhooktest"
@@ -79,6 +85,52 @@ func TestHostile_ANameThatLeadsInsideIsRefusedWhenItIsDialled(t *testing.T) {
 	got := w.attempts(key, id, "outcome=address_not_allowed", func(a []object) bool { return len(a) == 1 })[0]
 	if words, _ := got["words"].(string); words == "" || strings.ContainsAny(words, "0123456789") {
 		t.Errorf("it says %q", words)
+	}
+}
+
+// Nothing more can be opened here for a while. That is put off, and held against no endpoint: each that failed at all would be
+// disabled.
+func TestConnections_ThatRunOutAreHeldAgainstNoEndpoint(t *testing.T) {
+	t.Parallel()
+	var none atomic.Bool
+	none.Store(true)
+	var refused atomic.Int32
+	metrics, names := prometheus.NewRegistry(), webhooktest.Names(map[string][]string{"receiver.test": {"127.0.0.1"}})
+	w := newWorld(t, func(cfg *webhooks.Config) {
+		cfg.Metrics, cfg.DisableAfter = metrics, time.Nanosecond
+		cfg.Guard.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if none.Load() {
+				refused.Add(1)
+				return nil, os.NewSyscallError("socket", syscall.EMFILE)
+			}
+			return names.Dial(ctx, network, address)
+		}}
+	})
+	company, key := w.companyAdmin()
+	var counted atomic.Bool
+	rc := newReceiver(t, func(http.ResponseWriter, *http.Request, []byte) {
+		counted.Store(total(t, metrics, "dealreg_webhook_connections") > 0)
+	})
+	address := strings.Replace(rc.URL, "127.0.0.1", "receiver.test", 1)
+	plain, _ := w.endpoint(key, address+"/plain", nil)
+	inOrder, _ := w.endpoint(key, address+"/ordered", object{"ordered": true})
+	events := w.happen(5, company)
+	w.until("nothing left", func() bool { return refused.Load() > 0 && w.cursor(inOrder).Through == uint64(len(events)) })
+	none.Store(false)
+	for _, id := range []string{plain, inOrder} {
+		w.attempts(key, id, "", func(a []object) bool { return len(a) >= len(events) })
+		for _, got := range w.attempts(key, id, "", func([]object) bool { return true }) {
+			if got["outcome"] != "delivered" || got["attempt"] != 1.0 {
+				t.Errorf("%v", got)
+			}
+		}
+		if shown := w.must(200, key, "GET", endpoints+"/"+id, nil); shown["enabled"] != true || shown["failing_since"] != nil {
+			t.Errorf("%v", shown)
+		}
+	}
+	rc.await(t, events...)
+	if !counted.Load() {
+		t.Error("no connection is counted")
 	}
 }
 

@@ -41,6 +41,9 @@ type Config struct {
 	// Concurrency bounds the exchanges with one endpoint at a time; 0 is 2. Each is a connection, and many connections cost
 	// more than they bring: only a receiver that takes longer than 40 ms gets less than the 50 a second of an endpoint.
 	Concurrency int
+	// IdleConnections bounds the connections to all receivers that are kept between webhooks, the one that was idle longest
+	// goes first; 0 is 1000.
+	IdleConnections int
 	// DisableAfter is how long an endpoint may fail without a success until it is disabled; 0 is five days.
 	DisableAfter time.Duration
 	// ProbeFirst and ProbeMost are the waits between probes of an endpoint that fails; 0 is 5 s and 5 min.
@@ -78,6 +81,7 @@ func (c *Config) complete() error {
 	}
 	c.Deadline = either(c.Deadline, 15*time.Second)
 	c.Concurrency = either(c.Concurrency, 2)
+	c.IdleConnections = either(c.IdleConnections, 1000)
 	c.DisableAfter = either(c.DisableAfter, 5*24*time.Hour)
 	c.ProbeFirst, c.ProbeMost = either(c.ProbeFirst, 5*time.Second), either(c.ProbeMost, 5*time.Minute)
 	c.AckWait = either(c.AckWait, 90*time.Second)

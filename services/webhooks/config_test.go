@@ -29,6 +29,7 @@ func TestConfig_HoldsWhatReceiversAreTold(t *testing.T) {
 		"deadline":        {c.Deadline, 15 * time.Second},
 		"disabled after":  {c.DisableAfter, 5 * 24 * h},
 		"concurrency":     {c.Concurrency, 2},
+		"idle":            {c.IdleConnections, 1000},
 		"probes":          {c.probing(), probing{After: 5, First: 5 * time.Second, Most: 5 * m}},
 		"ack wait":        {c.AckWait, 90 * time.Second},
 		"lease":           {c.Lease, 10 * time.Second},

@@ -26,7 +26,8 @@ const (
 	lanePinned = 10 * time.Second
 	// lanePin is the header of each message of a lane that names the broker's choice.
 	lanePin = "Nats-Pin-Id"
-	// putOffFor is when a retry is looked at again that its gate did not take.
+	// putOffFor is when a retry is looked at again that its gate did not take, or an event that nothing was left here to send it
+	// with.
 	putOffFor = 5 * time.Second
 )
 
@@ -274,6 +275,8 @@ func (s *Service) deliver(ctx context.Context, g *gate, h holding) {
 	switch r.Outcome {
 	case webhook.Canceled:
 		h.giveBack()
+	case webhook.NotTried:
+		s.later(h.queued, putOffFor)
 	case webhook.Delivered:
 		s.conclude(g, e, l, h.Attempt, r, Delivered)
 		h.done()

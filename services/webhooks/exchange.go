@@ -44,6 +44,10 @@ type exchanged struct {
 func (s *Service) exchange(ctx context.Context, e endpoint, l *letter) exchanged {
 	at := s.cfg.Now()
 	r := s.post(ctx, e, l, at)
+	if r.Outcome == webhook.NotTried { // which nobody concludes
+		s.metrics.attempts.WithLabelValues(string(r.Outcome)).Inc()
+		s.cfg.Log.Error("no connection left for webhooks: raise the limit of open files", zap.Int("connections", s.client.Open()))
+	}
 	return exchanged{Result: r, at: at, took: s.cfg.Now().Sub(at)}
 }
 

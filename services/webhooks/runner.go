@@ -346,6 +346,9 @@ func (r *runner) settle(e endpoint, c cursor, l *letter, result exchanged, probe
 	switch result.Outcome {
 	case webhook.Canceled:
 		return false, nil
+	case webhook.NotTried:
+		r.retryAt = r.s.cfg.Now().Add(putOffFor)
+		return false, nil
 	case webhook.Delivered:
 		r.s.conclude(r.g, e, l, number, result, Delivered)
 		return true, nil

@@ -77,7 +77,7 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	client, err := webhook.NewClient(cfg.Guard)
+	client, err := webhook.NewClient(cfg.Guard, cfg.IdleConnections)
 	if err != nil {
 		return nil, fmt.Errorf("webhooks: %w", err)
 	}
@@ -119,7 +119,10 @@ func New(cfg Config) (*Service, error) {
 		}, []string{"outcome"}),
 	}
 	if cfg.Metrics != nil {
-		for _, c := range []prometheus.Collector{s.metrics.queued, s.metrics.disabled, s.metrics.dropped, s.metrics.attempts} {
+		connections := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "dealreg_webhook_connections", Help: "Connections to receivers that are open now, in use or idle.",
+		}, func() float64 { return float64(client.Open()) })
+		for _, c := range []prometheus.Collector{s.metrics.queued, s.metrics.disabled, s.metrics.dropped, s.metrics.attempts, connections} {
 			if err := cfg.Metrics.Register(c); err != nil {
 				return nil, fmt.Errorf("register metrics: %w", err)
 			}
