@@ -44,15 +44,7 @@ type partySources struct{ name, role, share source }
 
 // resolve finds each of our columns in the file's header. The error is Faults, every one of them.
 func resolve(header []string, m Map) (map[string]source, error) {
-	at, twice := map[string]int{}, map[string]bool{}
-	for i, name := range header {
-		key := roster.NameKey(name)
-		if _, again := at[key]; again {
-			twice[key] = true
-			continue
-		}
-		at[key] = i
-	}
+	at, twice := places(header)
 	var faults Faults
 	found, used := map[string]source{}, map[string]bool{}
 	for _, column := range columns {
@@ -71,12 +63,28 @@ func resolve(header []string, m Map) (map[string]source, error) {
 			faults.add("the map takes %s from column %q, which the file does not have: correct the map or add the column", column, shorten(name))
 		}
 		if twice[key] {
-			faults.add("column %q is there twice: remove or rename one", shorten(name))
+			faults.add(isTwice, shorten(name))
 		}
 	}
 	faults = append(faults, missing(found)...)
 	faults = append(faults, m.leftOver(header, used)...)
 	return found, faults.err()
+}
+
+const isTwice = "column %q is there twice: remove or rename one"
+
+// places tells where each name of the header stands, the first where one stands twice, by its key.
+func places(header []string) (at map[string]int, twice map[string]bool) {
+	at, twice = map[string]int{}, map[string]bool{}
+	for i, name := range header {
+		key := roster.NameKey(name)
+		if _, again := at[key]; again {
+			twice[key] = true
+			continue
+		}
+		at[key] = i
+	}
+	return at, twice
 }
 
 // missing names the required columns that come from nowhere, each with the remedy.

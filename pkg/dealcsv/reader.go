@@ -1,5 +1,5 @@
 // Package dealcsv reads deals from a CSV file, row by row, and writes the rows that cannot be deals to another one, each
-// with its line and every reason. It never looks anything up: parties and chapters stay the text of the file. It opens
+// with its line and every reason. Files of other things, whose columns have one name each, it reads as a Table. It never looks anything up: parties and chapters stay the text of the file. It opens
 // no file and starts nothing; it reads and writes what it is given.
 package dealcsv
 
@@ -19,13 +19,18 @@ import (
 
 // Reader reads one file. It keeps the references of the sound rows in memory, about 100 bytes each, and nothing else.
 type Reader struct {
+	file
+	sources map[string]source
+	parties []partySources
+	refs    map[string]int // external_ref of a sound row -> its line
+}
+
+// file is a CSV file of which no column has a meaning yet.
+type file struct {
 	csv      *csv.Reader
 	header   []string
-	rejected bool // the file is one of rejects: line and reasons stand behind the columns
-	sources  map[string]source
-	parties  []partySources
-	refs     map[string]int // external_ref of a sound row -> its line
-	err      error          // ends the file
+	rejected bool  // the file is one of rejects: line and reasons stand behind the columns
+	err      error // ends the file
 }
 
 const byteOrderMark = "\ufeff"
@@ -35,10 +40,11 @@ const byteOrderMark = "\ufeff"
 // rejects may come back: its columns line and reasons are passed over. Faults name every column that is missing, there
 // twice or unknown.
 func NewReader(r io.Reader, m Map) (*Reader, error) {
-	reader, err := openFile(r)
+	opened, err := openFile(r)
 	if err != nil {
 		return nil, err
 	}
+	reader := &Reader{file: opened, refs: map[string]int{}}
 	if reader.sources, err = resolve(reader.header, m); err != nil {
 		return nil, err
 	}
@@ -51,31 +57,31 @@ func NewReader(r io.Reader, m Map) (*Reader, error) {
 }
 
 // openFile reads the header as it stands, before any column of it has a meaning.
-func openFile(r io.Reader) (*Reader, error) {
+func openFile(r io.Reader) (file, error) {
 	const longestHeader = 64 << 10
 	buffer := bufio.NewReaderSize(r, longestHeader)
 	start, err := buffer.Peek(longestHeader)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read the header: %w", err)
+		return file{}, fmt.Errorf("read the header: %w", err)
 	}
 	if bytes.HasPrefix(start, []byte(byteOrderMark)) {
 		_, _ = buffer.Discard(len(byteOrderMark)) // it lies in the buffer
 	}
-	reader := &Reader{csv: csv.NewReader(buffer), refs: map[string]int{}}
-	reader.csv.Comma = separator(start)
-	header, err := reader.csv.Read()
+	f := file{csv: csv.NewReader(buffer)}
+	f.csv.Comma = separator(start)
+	header, err := f.csv.Read()
 	if errors.Is(err, io.EOF) {
-		return nil, Faults{"the file is empty: its first line names the columns"}
+		return file{}, Faults{"the file is empty: its first line names the columns"}
 	}
 	if err != nil {
-		return nil, readError(err)
+		return file{}, readError(err)
 	}
 	if slices.ContainsFunc(header, func(name string) bool { return !utf8.ValidString(name) }) {
-		return nil, Faults{"the file is not in UTF-8: save it as CSV UTF-8"}
+		return file{}, Faults{"the file is not in UTF-8: save it as CSV UTF-8"}
 	}
-	reader.rejected = len(header) > 2 && slices.Equal(header[len(header)-2:], rejectColumns)
-	reader.header = reader.original(header)
-	return reader, nil
+	f.rejected = len(header) > 2 && slices.Equal(header[len(header)-2:], rejectColumns)
+	f.header = f.original(header)
+	return f, nil
 }
 
 // separator is the sign that the first line has most of: a comma, a semicolon or a tab.
@@ -91,7 +97,7 @@ func separator(start []byte) rune {
 }
 
 // Header is the first record of the file, without the columns that a file of rejects adds.
-func (r *Reader) Header() []string { return slices.Clone(r.header) }
+func (f *file) Header() []string { return slices.Clone(f.header) }
 
 // Label is how the file names one of our columns, for reasons that are found later; our own name when the file has none.
 func (r *Reader) Label(column string) string { return r.source(column).label }
@@ -129,29 +135,37 @@ func (r *Reader) Place(reason string) (column, message string) {
 // says why in its Reasons. Faults end the file where its quotes leave no way to tell one row from the next; they name
 // the line. Every call after an error returns the same error.
 func (r *Reader) Next() (Row, error) {
-	for r.err == nil {
-		record, err := r.csv.Read()
+	row, err := r.next()
+	if err != nil || !row.Sound() {
+		return row, err
+	}
+	r.decode(&row)
+	r.claim(&row)
+	return row, nil
+}
+
+// next is Next before any column has a meaning: the row is its cells, and unsound when there are too few or too many.
+func (f *file) next() (Row, error) {
+	for f.err == nil {
+		record, err := f.csv.Read()
 		wrongCount := errors.Is(err, csv.ErrFieldCount)
 		if err != nil && !wrongCount {
-			r.err = readError(err)
+			f.err = readError(err)
 			break
 		}
 		cells := len(record)
-		if record = r.original(record); isBlank(record) {
+		if record = f.original(record); isBlank(record) {
 			continue
 		}
-		line, _ := r.csv.FieldPos(0)
+		line, _ := f.csv.FieldPos(0)
 		row := Row{Line: line, Record: record}
 		if wrongCount {
 			row.Reasons = []string{fmt.Sprintf("the row has %d cells and the header %d: put cells that hold the separator in quotes, and leave none out",
-				cells, r.csv.FieldsPerRecord)}
-			return row, nil
+				cells, f.csv.FieldsPerRecord)}
 		}
-		r.decode(&row)
-		r.claim(&row)
 		return row, nil
 	}
-	return Row{}, r.err
+	return Row{}, f.err
 }
 
 // claim keeps the reference of a sound row for itself. A rejected row claims nothing: its corrected copy may follow.
@@ -166,8 +180,8 @@ func (r *Reader) claim(row *Row) {
 }
 
 // original is the record as it was before it was rejected.
-func (r *Reader) original(record []string) []string {
-	if !r.rejected || len(record) < 2 {
+func (f *file) original(record []string) []string {
+	if !f.rejected || len(record) < 2 {
 		return record
 	}
 	record = record[:len(record)-2]

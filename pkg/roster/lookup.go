@@ -41,6 +41,21 @@ func (r *Roster) CompaniesByName(key string) []Company {
 	return found
 }
 
+// FindCompanies finds the company that people mean by a text: its id, its domain or its exact name. Several companies may
+// have one name.
+func (r *Roster) FindCompanies(text string) []Company {
+	if id, err := deal.ParseID(text); err == nil {
+		if c, known := r.Company(id); known {
+			return []Company{c}
+		}
+		return nil
+	}
+	if c, known := r.CompanyByDomain(text); known {
+		return []Company{c}
+	}
+	return r.CompaniesByName(NameKey(text))
+}
+
 // CompanyWithLEI finds the company with an LEI. It looks at all of them.
 func (r *Roster) CompanyWithLEI(lei string) (Company, bool) {
 	r.mu.RLock()

@@ -34,6 +34,15 @@ func (p Period) MayRegister(day calendar.Date) bool {
 	return p.Covers(day) && p.EthicsAcceptedOn != nil && *p.EthicsAcceptedOn <= day
 }
 
+// Validate names what is wrong with a period that is told today.
+func (p Period) Validate(today calendar.Date) deal.Invalid {
+	var faults deal.Invalid
+	if p.EthicsAcceptedOn != nil && *p.EthicsAcceptedOn > today {
+		faults.Add("/ethics_accepted_on", "in the future: write the day on which the code of ethics was accepted, or leave it out")
+	}
+	return faults
+}
+
 // On is the period that covers the day.
 func (m Membership) On(day calendar.Date) (Period, bool) {
 	for _, p := range m.Periods {

@@ -177,6 +177,21 @@ func (r *Roster) clear(b Bucket) {
 	}
 }
 
+// Learn takes over what was read elsewhere, into a roster that nobody runs.
+func (r *Roster) Learn(companies []Company, chapters []Chapter, members []Membership) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range companies {
+		r.setCompany(c)
+	}
+	for _, c := range chapters {
+		r.setChapter(c)
+	}
+	for _, m := range members {
+		r.setMembership(m)
+	}
+}
+
 // apply takes one entry over. The lock is held. An entry that cannot be read keeps the one before.
 func (r *Roster) apply(b Bucket, slot string, data []byte, revision uint64) error {
 	switch b {

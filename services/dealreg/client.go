@@ -149,6 +149,23 @@ func (c *client) send(ctx context.Context, r call) (*http.Response, error) {
 	return nil, problem
 }
 
+// allOf reads every page of a list.
+func allOf[T any](ctx context.Context, c *client, path string) ([]T, error) {
+	query := url.Values{"limit": {"200"}}
+	var items []T
+	for {
+		var page httpapi.Page[T]
+		if _, err := c.do(ctx, call{method: http.MethodGet, path: path, query: query, into: &page}); err != nil {
+			return nil, err
+		}
+		items = append(items, page.Items...)
+		if page.NextCursor == "" {
+			return items, nil
+		}
+		query.Set("cursor", page.NextCursor)
+	}
+}
+
 // pause waits, or ends with ctx.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

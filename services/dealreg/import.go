@@ -18,8 +18,10 @@ import (
 )
 
 type importCommand struct {
-	Deals importDeals `cmd:"" help:"Bring in deals that were won, the registrar's history or a company's own."`
-	Rates importRates `cmd:"" help:"Bring in reference rates in the layout of the ECB's CSV."`
+	Deals     importDeals     `cmd:"" help:"Bring in deals that were won, the registrar's history or a company's own."`
+	Companies importCompanies `cmd:"" help:"Bring in companies, and fill in what known ones lack."`
+	Members   importMembers   `cmd:"" help:"Bring in the members of an association."`
+	Rates     importRates     `cmd:"" help:"Bring in reference rates in the layout of the ECB's CSV."`
 }
 
 type importDeals struct {
@@ -123,28 +125,15 @@ func follow(ctx context.Context, api *client, state imports.Import) (imports.Imp
 }
 
 func (c *importDeals) fetchRejects(ctx context.Context, api *client, state imports.Import) error {
-	path := c.Rejects
-	if path == "" {
-		path = strings.TrimSuffix(c.File, filepath.Ext(c.File)) + ".rejects.csv"
-	}
 	response, err := api.send(ctx, call{method: http.MethodGet, path: "/v1/imports/" + state.ID.String() + "/rejects"})
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	file, err := os.Create(path) // #nosec G304 -- the user names the file
-	if err != nil {
+	return writeRejects(c.File, c.Rejects, func(w io.Writer) error {
+		_, err := io.Copy(w, response.Body)
 		return err
-	}
-	if _, err := io.Copy(file, response.Body); err != nil {
-		_ = file.Close()
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := file.Close(); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	fmt.Printf("rejected rows with their reasons: %s\n", path)
-	return nil
+	})
 }
 
 type importRates struct {

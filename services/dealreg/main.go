@@ -32,7 +32,7 @@ type cli struct {
 	Up      upCommand      `cmd:"" help:"Run everything in one process."`
 	Serve   serveCommand   `cmd:"" help:"Run one service."`
 	Demo    demoCommand    `cmd:"" help:"Fill a running system with two associations and three years of deals."`
-	Import  importCommand  `cmd:"" help:"Bring deals or rates in from a CSV file."`
+	Import  importCommand  `cmd:"" help:"Bring deals, companies, members or rates in from a CSV file."`
 	Audit   auditCommand   `cmd:"" help:"Fold the log independently and compare every total that the reports give."`
 	Rebuild rebuildCommand `cmd:"" help:"Replay the log into a new projection; the old totals are served until it is there."`
 	Bench   benchCommand   `cmd:"" help:"Measure a part against what this machine allows: one JSON object."`

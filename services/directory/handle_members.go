@@ -86,13 +86,12 @@ func (s *Service) putMember(ctx context.Context, in *struct {
 	if !s.mayEnrol(httpapi.Caller(ctx), association.ID, in.CompanyID) {
 		return nil, httpapi.Forbidden("the company is a member of another association: ask the operator to add it to yours as well")
 	}
-	if err := s.checkPeriod(association, in.Body).Err(); err != nil {
+	period := roster.Period{ChapterID: in.Body.ChapterID, From: in.Body.From, To: in.Body.To, EthicsAcceptedOn: in.Body.EthicsAcceptedOn}
+	if err := s.checkPeriod(association, period).Err(); err != nil {
 		return nil, answer(err)
 	}
 	return s.changeMember(ctx, in.MemberPath, func(m roster.Membership) (roster.Membership, error) {
-		next, faults := m.With(roster.Period{
-			ChapterID: in.Body.ChapterID, From: in.Body.From, To: in.Body.To, EthicsAcceptedOn: in.Body.EthicsAcceptedOn,
-		})
+		next, faults := m.With(period)
 		return next, faults.Err()
 	})
 }
@@ -106,15 +105,12 @@ func (s *Service) mayEnrol(caller roster.Principal, association, company deal.ID
 	return len(s.cfg.Roster.Memberships(company)) == 0
 }
 
-func (s *Service) checkPeriod(a roster.Association, p newPeriod) deal.Invalid {
+func (s *Service) checkPeriod(a roster.Association, p roster.Period) deal.Invalid {
 	var faults deal.Invalid
 	if chapter, ok := s.cfg.Roster.Chapter(p.ChapterID); !p.ChapterID.IsZero() && (!ok || chapter.AssociationID != a.ID) {
 		faults.Add("/chapter_id", "no chapter of this association: name one that GET .../chapters lists, or leave it out")
 	}
-	if on := p.EthicsAcceptedOn; on != nil && *on > a.Today(s.cfg.Now()) {
-		faults.Add("/ethics_accepted_on", "in the future: write the day on which the code of ethics was accepted, or leave it out")
-	}
-	return faults
+	return append(faults, p.Validate(a.Today(s.cfg.Now()))...)
 }
 
 func (s *Service) changeMember(ctx context.Context, path MemberPath, change func(roster.Membership) (roster.Membership, error)) (*httpapi.Tagged[Member], error) {

@@ -103,6 +103,15 @@ func TestImport_SecondRunChangesNothing(t *testing.T) {
 	}
 }
 
+func TestImport_CreatesNoCompanyOfAnIDThatNobodyHas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	file := strings.ReplaceAll(quirks, "Gum Builders", "0198c2f4-5b7e-7cc1-9d0a-4f1e2a3b4c5d")
+	if state := w.imported(w.registrar, file, quirksMap); state.Registered != 1 || state.Rejected != 5 || state.Companies != 3 {
+		t.Errorf("%+v", state)
+	}
+}
+
 func TestImport_SameKeyGivesTheSameImport(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -189,19 +189,9 @@ var (
 
 // company finds a party by id, domain or exact name.
 func (rr *rowReader) company(text string) (roster.Company, error) {
-	r := rr.cfg.Roster
-	if id, err := deal.ParseID(text); err == nil {
-		if c, known := r.Company(id); known {
-			return c, nil
-		}
-		return roster.Company{}, rr.unknown()
-	}
-	if c, known := r.CompanyByDomain(text); known {
-		return c, nil
-	}
-	switch named := r.CompaniesByName(roster.NameKey(text)); len(named) {
+	switch found := rr.cfg.Roster.FindCompanies(text); len(found) {
 	case 1:
-		return named[0], nil
+		return found[0], nil
 	case 0:
 		if c, made := rr.made[rr.companyID(text)]; made {
 			return c, nil
@@ -249,8 +239,8 @@ func (rr *rowReader) createMissing(ctx context.Context, j *job, rows []dealcsv.R
 		chapter := rr.chapter(row.Chapter)
 		for _, p := range row.Parties {
 			company, err := rr.company(p.Name)
-			if errors.Is(err, errManyCompanies) {
-				continue
+			if _, noID := deal.ParseID(p.Name); errors.Is(err, errManyCompanies) || err != nil && noID == nil {
+				continue // the row is rejected
 			}
 			if err != nil {
 				id := rr.companyID(p.Name)
