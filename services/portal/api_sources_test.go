@@ -19,7 +19,7 @@ import (
 
 // apiSources are the folders whose code says what is wrong with what people send in forms.
 var apiSources = []string{
-	"../registry", "../directory", "../reports", "../webhooks",
+	"../registry", "../registry/imports", "../directory", "../reports", "../webhooks",
 	"../../pkg/calendar", "../../pkg/deal", "../../pkg/dealcsv", "../../pkg/httpapi", "../../pkg/money", "../../pkg/roster", "../../pkg/webhook",
 }
 
