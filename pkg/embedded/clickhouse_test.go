@@ -53,20 +53,6 @@ func start(t *testing.T, cfg embedded.ClickHouseConfig) *embedded.ClickHouse {
 	return ch
 }
 
-func open(t *testing.T, dsn string) driver.Conn {
-	t.Helper()
-	options, err := clickhouse.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := clickhouse.Open(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
-}
-
 func exe(t *testing.T, conn driver.Conn, queries ...string) {
 	t.Helper()
 	for _, q := range queries {
@@ -94,7 +80,7 @@ func TestClickHouse_AnswersAndKeepsDataOverRestarts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	ch := start(t, embedded.ClickHouseConfig{Dir: dir})
-	conn := open(t, ch.DSN())
+	conn := embeddedtest.Connect(t, ch.DSN())
 	exe(t, conn, threeRows...)
 	if n := count(t, conn); n != 3 {
 		t.Fatalf("%d rows, want 3", n)
@@ -102,7 +88,7 @@ func TestClickHouse_AnswersAndKeepsDataOverRestarts(t *testing.T) {
 	_ = conn.Close()
 	ch.Stop()
 	ch.Stop()
-	if n := count(t, open(t, start(t, embedded.ClickHouseConfig{Dir: dir}).DSN())); n != 3 {
+	if n := count(t, embeddedtest.Connect(t, start(t, embedded.ClickHouseConfig{Dir: dir}).DSN())); n != 3 {
 		t.Errorf("%d rows after a restart, want 3", n)
 	}
 }
@@ -115,7 +101,7 @@ func TestClickHouse_RunStopsTheEngineWhenItsContextEnds(t *testing.T) {
 	if err := ch.Run(ctx); err != nil {
 		t.Fatalf("Run = %v, want nil", err)
 	}
-	if err := open(t, ch.DSN()).Ping(t.Context()); err == nil {
+	if err := embeddedtest.Connect(t, ch.DSN()).Ping(t.Context()); err == nil {
 		t.Error("the engine still answers")
 	}
 }
@@ -127,7 +113,7 @@ func TestClickHouse_RefusesAnonymousQueries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	anonymous := open(t, "clickhouse://"+options.Addr[0]+"/")
+	anonymous := embeddedtest.Connect(t, "clickhouse://"+options.Addr[0]+"/")
 	for _, q := range []string{
 		"SELECT 1", "SELECT 1 SETTINGS max_ast_elements = 1000", "SELECT sleep(3)", "SELECT name FROM system.tables",
 		"SET max_ast_elements = 1000", "SHOW DATABASES", "CREATE TABLE t (a Int8) ENGINE = Memory", "KILL QUERY WHERE 1",
@@ -137,7 +123,7 @@ func TestClickHouse_RefusesAnonymousQueries(t *testing.T) {
 			t.Errorf("%s: %v, want an exception", q, err)
 		}
 	}
-	if err := open(t, ch.DSN()).Ping(t.Context()); err != nil {
+	if err := embeddedtest.Connect(t, ch.DSN()).Ping(t.Context()); err != nil {
 		t.Errorf("the engine's own user: %v", err)
 	}
 }
@@ -146,7 +132,7 @@ func TestClickHouse_KeepsQueriesOutOfItsLogs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	ch := start(t, embedded.ClickHouseConfig{Dir: dir})
-	conn := open(t, ch.DSN())
+	conn := embeddedtest.Connect(t, ch.DSN())
 	for _, q := range []string{"SELECT 'sub rosa' AND", "SELECT toUInt8('sub rosa')", "SELECT * FROM no.table WHERE a = 'sub rosa'"} {
 		if err := conn.Exec(t.Context(), q); err == nil {
 			t.Errorf("%s: no error", q)
@@ -184,7 +170,7 @@ func TestClickHouse_StartsAKilledEngineAgainWithItsData(t *testing.T) {
 	log := zap.New(signalCore{zapcore.NewNopCore(), "engine started again", again})
 	health := lifecycle.NewHealth()
 	ch := start(t, embedded.ClickHouseConfig{Dir: t.TempDir(), Log: log, Health: health})
-	conn := open(t, ch.DSN())
+	conn := embeddedtest.Connect(t, ch.DSN())
 	exe(t, conn, threeRows...)
 	dsn := ch.DSN()
 	for range 2 {
@@ -249,12 +235,12 @@ func TestClickHouse_EngineEndsWithItsKilledParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	dsn = strings.TrimSpace(dsn)
-	conn := open(t, dsn)
+	conn := embeddedtest.Connect(t, dsn)
 	exe(t, conn, threeRows...)
 	// A query that still runs must not keep the engine alive.
 	sleeping := make(chan error, 1)
 	go func() {
-		sleeping <- open(t, dsn).Exec(t.Context(), "SELECT sleepEachRow(1) FROM numbers(600) SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 0")
+		sleeping <- embeddedtest.Connect(t, dsn).Exec(t.Context(), "SELECT sleepEachRow(1) FROM numbers(600) SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 0")
 	}()
 	for n := uint64(0); n == 0; {
 		if err := conn.QueryRow(t.Context(), "SELECT count() FROM system.processes WHERE query LIKE 'SELECT sleepEachRow%'").Scan(&n); err != nil {
@@ -271,13 +257,13 @@ func TestClickHouse_EngineEndsWithItsKilledParent(t *testing.T) {
 	}
 	_ = parent.Wait()
 	// It starts only when the old engine has let go of the folder.
-	if n := count(t, open(t, start(t, embedded.ClickHouseConfig{Dir: dir}).DSN())); n != 3 {
+	if n := count(t, embeddedtest.Connect(t, start(t, embedded.ClickHouseConfig{Dir: dir}).DSN())); n != 3 {
 		t.Errorf("%d rows, want 3", n)
 	}
 	if err := <-sleeping; err == nil {
 		t.Error("the query of the killed process went on")
 	}
-	if err := open(t, dsn).Ping(t.Context()); err == nil {
+	if err := embeddedtest.Connect(t, dsn).Ping(t.Context()); err == nil {
 		t.Error("the old engine still answers")
 	}
 }

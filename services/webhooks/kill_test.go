@@ -16,12 +16,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/embedded"
+	"github.com/dealreg/dealreg/pkg/embedded/embeddedtest"
 	"github.com/dealreg/dealreg/pkg/roster/rostertest"
 	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
@@ -305,15 +305,7 @@ func TestAttempts_AreKeptWhileTheWarehouseIsAway(t *testing.T) {
 func TestKilled_TheWarehouseComesBackAndHasEveryAttempt(t *testing.T) {
 	t.Parallel()
 	dsn, house := ownEngine(t)
-	options, err := clickhouse.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := clickhouse.Open(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
+	conn := embeddedtest.Connect(t, dsn)
 	w := newWorldAt(t, rostertest.NewServer(t).Connect(), house, nil)
 	w.start()
 	company, key := w.companyAdmin()

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/nats-io/nats.go"
 
 	"github.com/dealreg/dealreg/pkg/embedded"
@@ -66,5 +68,20 @@ func NATS(tb testing.TB) *nats.Conn {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(conn.Close)
+	return conn
+}
+
+// Connect opens a connection to the ClickHouse of the DSN, which ends with the test.
+func Connect(tb testing.TB, dsn string) driver.Conn {
+	tb.Helper()
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = conn.Close() })
 	return conn
 }

@@ -58,7 +58,7 @@ func drop(ctx context.Context, w *warehouse.Warehouse) error {
 // Exec runs a statement that the warehouse itself has no need of.
 func Exec(t testing.TB, dsn, statement string, values ...any) {
 	t.Helper()
-	if err := connect(t, dsn).Exec(t.Context(), statement, values...); err != nil {
+	if err := embeddedtest.Connect(t, dsn).Exec(t.Context(), statement, values...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -67,7 +67,7 @@ func Exec(t testing.TB, dsn, statement string, values ...any) {
 func Rows(t testing.TB, dsn string) uint64 {
 	t.Helper()
 	var rows uint64
-	if err := connect(t, dsn).QueryRow(t.Context(), "SELECT count() FROM deal_events").Scan(&rows); err != nil {
+	if err := embeddedtest.Connect(t, dsn).QueryRow(t.Context(), "SELECT count() FROM deal_events").Scan(&rows); err != nil {
 		t.Fatal(err)
 	}
 	return rows
@@ -76,7 +76,7 @@ func Rows(t testing.TB, dsn string) uint64 {
 // RolledUp gives the last sequence of the last range that is rolled up; 0 for none.
 func RolledUp(t testing.TB, dsn string) (last uint64) {
 	t.Helper()
-	if err := connect(t, dsn).QueryRow(t.Context(), "SELECT toUInt64(greatest(max(first + size), 1) - 1) FROM rollups").Scan(&last); err != nil {
+	if err := embeddedtest.Connect(t, dsn).QueryRow(t.Context(), "SELECT toUInt64(greatest(max(first + size), 1) - 1) FROM rollups").Scan(&last); err != nil {
 		t.Fatal(err)
 	}
 	return last
@@ -95,7 +95,7 @@ func Spoil(t testing.TB, dsn string, seq uint64, payload []byte) {
 func Groups(t testing.TB, dsn string, seq uint64) []uuid.UUID {
 	t.Helper()
 	var groups []uuid.UUID
-	if err := connect(t, dsn).QueryRow(t.Context(), "SELECT groups FROM deal_events FINAL WHERE seq = ?", seq).Scan(&groups); err != nil {
+	if err := embeddedtest.Connect(t, dsn).QueryRow(t.Context(), "SELECT groups FROM deal_events FINAL WHERE seq = ?", seq).Scan(&groups); err != nil {
 		t.Fatal(err)
 	}
 	return groups
@@ -104,7 +104,7 @@ func Groups(t testing.TB, dsn string, seq uint64) []uuid.UUID {
 // Table gives each row of deal_events as one text, in the order of the sequences: all columns, then each ledger entry.
 func Table(t testing.TB, dsn string) []string {
 	t.Helper()
-	rows, err := connect(t, dsn).Query(t.Context(), `SELECT concat(
+	rows, err := embeddedtest.Connect(t, dsn).Query(t.Context(), `SELECT concat(
 		arrayStringConcat([toString(seq), toString(toUnixTimestamp64Milli(at)), lower(hex(payload_hash)), poison, lower(hex(payload)),
 			toString(deal_id), toString(revision), type, status, toString(registered_by), arrayStringConcat(companies, ','),
 			arrayStringConcat(groups, ','), arrayStringConcat(associations, ','), ifNull(toString(toInt32(won_on)), ''),
@@ -139,24 +139,10 @@ func Parts(t testing.TB, dsn string) uint64 {
 	t.Helper()
 	var parts uint64
 	query := "SELECT toUInt64(max(max_block_number)) FROM system.parts WHERE database = currentDatabase() AND table = 'deal_events'"
-	if err := connect(t, dsn).QueryRow(t.Context(), query).Scan(&parts); err != nil {
+	if err := embeddedtest.Connect(t, dsn).QueryRow(t.Context(), query).Scan(&parts); err != nil {
 		t.Fatal(err)
 	}
 	return parts
-}
-
-func connect(t testing.TB, dsn string) clickhouse.Conn {
-	t.Helper()
-	options, err := clickhouse.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := clickhouse.Open(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
 }
 
 // DSN names a database that does not exist yet on the engine that the tests of the process share. The package's
