@@ -404,13 +404,7 @@ func TestRebuild_OfADamagedLogFailsAndLeavesWhatIsServed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	s, _, _ := b.carry(won(50))
-	log, err := b.js.Stream(t.Context(), stream.DealsStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := log.DeleteMsg(t.Context(), 7); err != nil {
-		t.Fatal(err)
-	}
+	b.dropEvent(7)
 	p := b.rebuild(s, 0)
 	if got := b.ended(s, p.ID); got.State != aggregator.RebuildFailed || got.Err == nil {
 		t.Errorf("got %+v", got)

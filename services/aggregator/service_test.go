@@ -72,6 +72,18 @@ func (b *bench) dropLog() {
 	}
 }
 
+// dropEvent removes one event from the log.
+func (b *bench) dropEvent(sequence uint64) {
+	b.t.Helper()
+	log, err := b.js.Stream(b.t.Context(), stream.DealsStream)
+	if err == nil {
+		err = log.DeleteMsg(b.t.Context(), sequence)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 func (b *bench) publish(payloads ...[]byte) {
 	b.t.Helper()
 	var acks []jetstream.PubAckFuture
@@ -358,13 +370,7 @@ func TestRun_HaltsAtAGapAndKeepsWhatCameBefore(t *testing.T) {
 	b := newBench(t)
 	b.log()
 	b.publish(won(10)...)
-	log, err := b.js.Stream(t.Context(), stream.DealsStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := log.DeleteMsg(t.Context(), 7); err != nil {
-		t.Fatal(err)
-	}
+	b.dropEvent(7)
 	s, health, _ := b.run()
 	if gap := halted[*stream.GapError](b, s); *gap != (stream.GapError{Want: 7, Got: 8}) {
 		t.Errorf("got %+v", gap)
@@ -386,13 +392,7 @@ func TestRun_HaltsAtALastEventThatIsMissing(t *testing.T) {
 			stop()
 		}
 		b.publish(won(10)[9])
-		log, err := b.js.Stream(t.Context(), stream.DealsStream)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := log.DeleteMsg(t.Context(), 10); err != nil {
-			t.Fatal(err)
-		}
+		b.dropEvent(10)
 		s, health, _ := b.run()
 		if gap := halted[*stream.GapError](b, s); *gap != (stream.GapError{Want: 10, Got: 11}) {
 			t.Errorf("got %+v", gap)
@@ -409,13 +409,7 @@ func TestRun_HaltsBeforeAnythingIsWrittenWhenAnEventIsMissingThatTheWarehouseHol
 		s, _, stop := b.carry(won(10))
 		<-s.Verified()
 		stop()
-		log, err := b.js.Stream(t.Context(), stream.DealsStream)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := log.DeleteMsg(t.Context(), missing); err != nil {
-			t.Fatal(err)
-		}
+		b.dropEvent(missing)
 		s, health, _ := b.run()
 		if gap := halted[*stream.GapError](b, s); *gap != (stream.GapError{Want: missing, Got: missing + 1}) {
 			t.Errorf("got %+v", gap)

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/dealreg/dealreg/services/registry/imports"
 )
@@ -35,24 +34,21 @@ func (w *world) imported(key, file, mapping string, more ...string) imports.Impo
 	if r.status != http.StatusAccepted {
 		w.t.Fatalf("import: %d %s", r.status, r.text)
 	}
-	where := r.header.Get("Location")
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		var state imports.Import
+	return w.ended(key, r.header.Get("Location"))
+}
+
+// ended waits for the end of the import.
+func (w *world) ended(key, where string) (state imports.Import) {
+	w.t.Helper()
+	w.eventually("the import ends", func() bool {
 		r := w.send(key, http.MethodGet, where, nil)
+		state = imports.Import{}
 		if err := json.Unmarshal([]byte(r.text), &state); err != nil {
 			w.t.Fatalf("%v: %s", err, r.text)
 		}
-		if state.State == imports.Done || state.State == imports.Failed {
-			return state
-		}
-		select {
-		case <-tick.C:
-		case <-w.t.Context().Done():
-			w.t.Fatal("the import does not end")
-		}
-	}
+		return state.State == imports.Done || state.State == imports.Failed
+	})
+	return state
 }
 
 func TestImport_TakesWhatIsSoundAndGivesEveryOtherRowItsReasons(t *testing.T) {
@@ -186,21 +182,12 @@ func TestImport_OfAMemberAsksTheOthersToAttest(t *testing.T) {
 		"X1,Old deal,Contoso AG,DE,EUR,100.00," + yesterday() + ",alder.example,Birch GmbH\n" +
 		"X2,Not ours,Contoso AG,DE,EUR,100.00," + yesterday() + ",birch.example,cedar.example\n"
 	r := w.send(w.keys[w.a], http.MethodPost, "/v1/imports/deals", file, "Content-Type", "text/csv")
-	var state imports.Import
-	if err := json.Unmarshal([]byte(r.text), &state); err != nil || r.status != http.StatusAccepted {
+	if r.status != http.StatusAccepted {
 		t.Fatal(r.status, r.text)
 	}
 	id := dealID(w.a, "X1", "")
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for state.State != imports.Done {
-		<-tick.C
-		r := w.send(w.keys[w.a], http.MethodGet, "/v1/imports/"+state.ID.String(), nil)
-		if err := json.Unmarshal([]byte(r.text), &state); err != nil || state.State == imports.Failed {
-			t.Fatal(r.text)
-		}
-	}
-	if state.Registered != 1 || state.Rejected != 1 {
+	state := w.ended(w.keys[w.a], r.header.Get("Location"))
+	if state.State != imports.Done || state.Registered != 1 || state.Rejected != 1 {
 		t.Errorf("%+v", state)
 	}
 	d := w.send(w.keys[w.b], http.MethodGet, location(id), nil).deal(t)
