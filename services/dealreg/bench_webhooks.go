@@ -208,7 +208,7 @@ type benchCompany struct {
 
 // company makes a company with endpoints. The first one may ail in that way, "" for none.
 func (b *webhookBench) company(ctx context.Context, endpoints int, ailing string) (benchCompany, error) {
-	id, token := deal.ID(uuid.Must(uuid.NewV7())), uuid.NewString()
+	id, token := newBenchID(), uuid.NewString()
 	b.mu.Lock()
 	b.callers[token] = roster.Principal{KeyID: id, Role: roster.RoleCompanyAdmin, Company: id}
 	b.mu.Unlock()
@@ -238,7 +238,7 @@ func (b *webhookBench) company(ctx context.Context, endpoints int, ailing string
 
 func benchEvent() deal.Event {
 	return deal.Event{
-		Type: deal.EventRegistered, At: time.Now().UTC(), Deal: deal.Deal{ID: deal.ID(uuid.Must(uuid.NewV7())), Revision: 1, Status: deal.Pending, TermsVersion: 1},
+		Type: deal.EventRegistered, At: time.Now().UTC(), Deal: deal.Deal{ID: newBenchID(), Revision: 1, Status: deal.Pending, TermsVersion: 1},
 	}
 }
 
@@ -320,7 +320,7 @@ func (b *webhookBench) quiet(ctx context.Context, events int, also map[string]fl
 	if err != nil {
 		return err
 	}
-	nobody := deal.ID(uuid.Must(uuid.NewV7()))
+	nobody := newBenchID()
 	log, err := b.js.OrderedConsumer(ctx, stream.DealsStream, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverNewPolicy})
 	if err != nil {
 		return err

@@ -14,13 +14,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
+	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/money"
 	"github.com/dealreg/dealreg/pkg/roster"
 	"github.com/dealreg/dealreg/services/reports"
 )
-
-// firstYear is the earliest year that can have a won deal.
-const firstYear = 1990
 
 // printVolume prints the association's volume of each year that has any, as of a sequence of the log; 0 is as of now.
 func printVolume(ctx context.Context, api *client, association string, sequence uint64, since int) error {
@@ -61,7 +59,7 @@ type yearTotal struct {
 
 // totalsOf asks for the years in which a deal can have been won, some at a time.
 func totalsOf(ctx context.Context, since, thisYear int, ask func(ctx context.Context, year int) (reports.Sums, error)) ([]yearTotal, error) {
-	first := max(since, firstYear)
+	first := max(since, deal.EarliestImport.Time().Year())
 	years := make([]yearTotal, max(0, thisYear-first+1))
 	asking, within := errgroup.WithContext(ctx)
 	asking.SetLimit(8)
