@@ -25,6 +25,9 @@ func (f configFile) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.P
 		return err
 	}
 	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		if number, is := values[flag.Name].(json.Number); is {
+			return number.String(), nil // as on the command line
+		}
 		return values[flag.Name], nil
 	}))
 	return nil
@@ -91,8 +94,9 @@ type configCheck struct {
 	File string `arg:"" help:"The file."`
 }
 
-func (c configCheck) Run(k *kong.Kong) error {
-	if _, err := readConfig(k, c.File); err != nil {
+// Run finds keys that are no flags, and values with which 'up' and 'serve' would not start.
+func (c configCheck) Run() error {
+	if _, err := newParser(&cli{}).Parse([]string{"--config", c.File, "config", "print"}); err != nil {
 		return err
 	}
 	fmt.Println("ok")

@@ -54,11 +54,15 @@ type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit %d", int(c)) }
 
+func newParser(c *cli) *kong.Kong {
+	return kong.Must(c, kong.Name("dealreg"), kong.DefaultEnvars("DEALREG"), kong.UsageOnError(),
+		kong.Description("Register deals between partners; see what they add up to."))
+}
+
 func run(args []string) int {
 	lifecycle.LetGarbageWait(spareMemory)
 	var c cli
-	parser := kong.Must(&c, kong.Name("dealreg"), kong.DefaultEnvars("DEALREG"), kong.UsageOnError(),
-		kong.Description("Register deals between partners; see what they add up to."))
+	parser := newParser(&c)
 	parsed, err := parser.Parse(args)
 	if err != nil {
 		parser.Errorf("%s", err)

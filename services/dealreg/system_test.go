@@ -164,6 +164,8 @@ func TestCommands_TellWrongUseFromFailure(t *testing.T) {
 		"alone":            {[]string{"serve", "registry", "--data", t.TempDir()}, exitFailed, "--nats-url"},
 		"config":           {[]string{"config", "check", writeFile(t, "c.json", `{"listen": "127.0.0.1:9"}`)}, 0, "ok"},
 		"config printed":   {[]string{"--config", writeFile(t, "c.json", `{"listen": "127.0.0.1:9"}`), "config", "print"}, 0, `"listen": "127.0.0.1:9"`},
+		"number":           {[]string{"--config", writeFile(t, "c.json", `{"replicas": 3}`), "config", "print"}, 0, `"replicas": 3`},
+		"wrong value":      {[]string{"config", "check", writeFile(t, "c.json", `{"replicas": "many"}`)}, exitFailed, "--replicas"},
 		"version":          {[]string{"version"}, 0, "dealreg"},
 	} {
 		out, code := result(t, c.args...)
@@ -171,6 +173,21 @@ func TestCommands_TellWrongUseFromFailure(t *testing.T) {
 			t.Errorf("%s: exit %d: %s", name, code, out)
 		}
 		contains(t, out, c.want)
+	}
+}
+
+func TestConfigPrint_PrintsAFileThatCanBeUsed(t *testing.T) {
+	t.Parallel()
+	printed, code := result(t, "config", "print", "--replicas", "3", "--webhook-allow", "10.1.0.0/16", "--webhook-allow", "10.2.0.0/16")
+	if code != 0 {
+		t.Fatal(printed)
+	}
+	file := writeFile(t, "c.json", printed)
+	if out, code := result(t, "config", "check", file); code != 0 {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	if again, code := result(t, "config", "print", "--config", file); code != 0 || again != printed {
+		t.Errorf("exit %d: %s\nwant %s", code, again, printed)
 	}
 }
 
