@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/dealreg/dealreg/pkg/lifecycle"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 )
 
@@ -50,23 +52,12 @@ func (c *Config) complete() error {
 		c.Log = zap.NewNop()
 	}
 	if c.Health == nil {
-		c.Health = deaf{}
+		c.Health = lifecycle.NewHealth()
 	}
 	if c.Now == nil {
 		c.Now = time.Now //nolint:forbidigo // the clock of the running service
 	}
-	if c.Pace == 0 {
-		c.Pace = 100 * time.Millisecond
-	}
-	if c.BatchRows == 0 {
-		c.BatchRows = DefaultBatchRows
-	}
-	if c.BatchBytes == 0 {
-		c.BatchBytes = DefaultBatchBytes
-	}
+	c.Pace = cmp.Or(c.Pace, 100*time.Millisecond)
+	c.BatchRows, c.BatchBytes = cmp.Or(c.BatchRows, DefaultBatchRows), cmp.Or(c.BatchBytes, DefaultBatchBytes)
 	return nil
 }
-
-type deaf struct{}
-
-func (deaf) Report(string, error) {}

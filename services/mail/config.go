@@ -4,6 +4,7 @@
 package mail
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -12,14 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/dealreg/dealreg/pkg/lifecycle"
 	"github.com/dealreg/dealreg/pkg/roster"
 )
-
-// Health hears what the service needs and lacks.
-type Health interface {
-	// Report takes the state of a part; nil says that it is well.
-	Report(part string, err error)
-}
 
 // Config is what the service needs. NATS, Roster and Postman are required; neither engine nor server must be alive yet.
 type Config struct {
@@ -28,7 +24,7 @@ type Config struct {
 	Postman  *Postman
 	Replicas int // of the bucket; 1 when 0
 
-	Health  Health                // hears of mail: of the log, never of the SMTP server; nil for none
+	Health  *lifecycle.Health     // hears of mail: of the log, never of the SMTP server; nil for none
 	Log     *zap.Logger           // nil for none
 	Metrics prometheus.Registerer // nil for none
 	Now     func() time.Time      // nil is the clock
@@ -51,25 +47,14 @@ func (c *Config) complete() error {
 		c.Log = zap.NewNop()
 	}
 	if c.Health == nil {
-		c.Health = deaf{}
+		c.Health = lifecycle.NewHealth()
 	}
 	if c.Now == nil {
 		c.Now = time.Now //nolint:forbidigo // the clock of the running service
 	}
-	c.Every = either(c.Every, time.Minute)
-	c.Lease = either(c.Lease, 10*time.Second)
-	c.RetryFirst, c.RetryMost = either(c.RetryFirst, 15*time.Second), either(c.RetryMost, 30*time.Minute)
+	c.Every = cmp.Or(c.Every, time.Minute)
+	c.Lease = cmp.Or(c.Lease, 10*time.Second)
+	c.RetryFirst, c.RetryMost = cmp.Or(c.RetryFirst, 15*time.Second), cmp.Or(c.RetryMost, 30*time.Minute)
 	c.runner = uuid.NewString()
 	return nil
 }
-
-func either(value, standard time.Duration) time.Duration {
-	if value == 0 {
-		return standard
-	}
-	return value
-}
-
-type deaf struct{}
-
-func (deaf) Report(string, error) {}

@@ -7,15 +7,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/dealreg/dealreg/pkg/lifecycle"
 	"github.com/dealreg/dealreg/pkg/oidclogin"
 	"github.com/dealreg/dealreg/services/portal/api"
 )
-
-// Health hears whether people can sign in.
-type Health interface {
-	// Report takes the state of a part; nil says that it is well.
-	Report(part string, err error)
-}
 
 // Config is what the portal needs. API, JetStream and Now are required; nothing needs to be ready yet.
 type Config struct {
@@ -28,8 +23,8 @@ type Config struct {
 	OpenID        *oidclogin.Provider // people may sign in with it; nil for none
 	MailOn        bool                // mails tell people what waits for them; else the pages say that none do
 	Now           func() time.Time
-	Health        Health      // hears of portal; nil for none
-	Log           *zap.Logger // nil for none
+	Health        *lifecycle.Health // hears of portal; nil for none
+	Log           *zap.Logger       // nil for none
 }
 
 func (c *Config) complete() error {
@@ -40,11 +35,7 @@ func (c *Config) complete() error {
 		c.Log = zap.NewNop()
 	}
 	if c.Health == nil {
-		c.Health = deaf{}
+		c.Health = lifecycle.NewHealth()
 	}
 	return nil
 }
-
-type deaf struct{}
-
-func (deaf) Report(string, error) {}

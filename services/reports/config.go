@@ -7,15 +7,10 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
+	"github.com/dealreg/dealreg/pkg/lifecycle"
 	"github.com/dealreg/dealreg/pkg/roster"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 )
-
-// Health hears whether the reports can be made.
-type Health interface {
-	// Report takes the state of a part; nil says that it is well.
-	Report(part string, err error)
-}
 
 // Whether a process makes releases of statements by itself.
 const (
@@ -29,8 +24,8 @@ type Config struct {
 	NATS      *nats.Conn     // keeps the releases of statements
 	Roster    *roster.Roster // gives names, and tells who may see what; somebody else runs it
 	Now       func() time.Time
-	Health    Health      // hears of reports; nil for none
-	Log       *zap.Logger // nil for none
+	Health    *lifecycle.Health // hears of reports; nil for none
+	Log       *zap.Logger       // nil for none
 	// Statements says whether releases are made here by themselves: Scheduled, which empty means too, or Off. Any number of
 	// processes may make them: each is made once.
 	Statements string
@@ -56,11 +51,7 @@ func (c *Config) complete() error {
 		c.Log = zap.NewNop()
 	}
 	if c.Health == nil {
-		c.Health = deaf{}
+		c.Health = lifecycle.NewHealth()
 	}
 	return nil
 }
-
-type deaf struct{}
-
-func (deaf) Report(string, error) {}
