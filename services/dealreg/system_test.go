@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/embedded"
 	"github.com/dealreg/dealreg/pkg/embedded/embeddedtest"
@@ -337,6 +335,7 @@ func TestSystem_LosesNothingAndCountsNothingTwiceWhenKilledAtAnyMoment(t *testin
 	p.stop()
 }
 
+// The broker is set up as operators are told to.
 func TestServe_EachServiceRunsAloneInAnyOrder(t *testing.T) {
 	t.Parallel()
 	port, err := embedded.FreePort()
@@ -344,16 +343,13 @@ func TestServe_EachServiceRunsAloneInAnyOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	natsDir, data := t.TempDir(), t.TempDir()
-	engines := []string{"--data", data, "--nats-url", fmt.Sprintf("nats://127.0.0.1:%d", port), "--clickhouse-dsn", embeddedtest.ClickHouse(t), "--log-level", "warn"}
+	address := fmt.Sprintf("nats://dealreg:secret@127.0.0.1:%d", port)
+	engines := []string{"--data", data, "--nats-url", address, "--clickhouse-dsn", embeddedtest.ClickHouse(t), "--log-level", "warn"}
 	services := map[string]*process{}
 	for _, name := range []string{serviceReports, serviceRegistry, serviceAggregator, serviceDirectory} {
 		services[name] = launch(t, append([]string{"serve", name}, engines...)...)
 	}
-	broker, err := embedded.StartNATS(embedded.NATSConfig{Dir: natsDir, Port: port, Log: zap.NewNop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { broker.Stop() })
+	stopBroker := startHostBroker(t, natsDir, port)
 	key := services[serviceDirectory].waitFor(operatorLine)
 	for _, p := range services {
 		ready(t, p.url)
@@ -382,7 +378,7 @@ func TestServe_EachServiceRunsAloneInAnyOrder(t *testing.T) {
 		t.Errorf("%+v %v", v, err)
 	}
 
-	broker.Stop()
+	stopBroker()
 	for _, p := range services {
 		p.lacks("nats")
 	}
@@ -393,11 +389,7 @@ func TestServe_EachServiceRunsAloneInAnyOrder(t *testing.T) {
 			t.Errorf("%s without NATS: %v", service, err)
 		}
 	}
-	restarted, err := embedded.StartNATS(embedded.NATSConfig{Dir: natsDir, Port: port, Log: zap.NewNop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { restarted.Stop() })
+	startHostBroker(t, natsDir, port)
 	for _, p := range services {
 		ready(t, p.url)
 	}
@@ -407,6 +399,9 @@ func TestServe_EachServiceRunsAloneInAnyOrder(t *testing.T) {
 	}
 	if again, err = follow(t.Context(), imports, again); err != nil || again.Unchanged != 2 || again.LastSequence != state.LastSequence {
 		t.Errorf("after NATS returned: %+v %v", again, err)
+	}
+	if out, code := result(t, "rebuild", "--url", services[serviceAggregator].url, "--key", key); code != 0 {
+		t.Errorf("rebuild: exit %d, %s", code, out)
 	}
 	for _, p := range services {
 		p.stop()
