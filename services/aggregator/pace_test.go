@@ -21,21 +21,44 @@ func median(took []time.Duration) time.Duration {
 	return took[len(took)/2]
 }
 
+// bare gives a function that stores one event without an aggregator, elsewhere, and tells how long the engine takes for
+// that now: what a busy machine adds to a wait.
+func (b *bench) bare() func() time.Duration {
+	elsewhere := &bench{t: b.t, warehouse: warehousetest.New(b.t)}
+	payload, n := won(1)[0], uint64(0)
+	return func() time.Duration {
+		n++
+		began := now()
+		elsewhere.store(n, payload)
+		return now().Sub(began)
+	}
+}
+
+// soon wants half of the events to wait for half a second at most, and for what the engine takes for four. An event that
+// comes to a quiet machine is in the reports within a second then.
+func soon(t *testing.T, took, bare []time.Duration) {
+	t.Helper()
+	engine := median(bare)
+	if m, most := median(took), time.Second/2+4*engine; m > most {
+		t.Errorf("half of the events wait for %s or longer, want at most %s: %s; the engine takes %s", m, most, took, engine)
+	}
+}
+
 func TestRun_StoresALoneEventWithinASecond(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	payloads := won(6)
+	payloads := won(10)
 	s, _, _ := b.carry(payloads[:1], asConfigured)
-	var took []time.Duration
+	store := b.bare()
+	var took, bare []time.Duration
 	for i, payload := range payloads[1:] {
+		bare = append(bare, store())
 		began := now()
 		b.publish(payload)
-		b.wait(s, uint64(i+2)) // #nosec G115 -- up to 6
+		b.wait(s, uint64(i+2)) // #nosec G115 -- up to 10
 		took = append(took, now().Sub(began))
 	}
-	if m := median(took); m > time.Second {
-		t.Errorf("half of the events wait for %s or longer: %s", m, took)
-	}
+	soon(t, took, bare)
 }
 
 // Events that follow each other closely are no reason to wait for more of them.
@@ -44,6 +67,8 @@ func TestRun_StoresEachOfManySingleEventsWithinASecond(t *testing.T) {
 	b := newBench(t)
 	payloads := won(21)
 	s, _, _ := b.carry(payloads[:1], asConfigured)
+	store := b.bare()
+	bare := []time.Duration{store(), store(), store()}
 	took := make(chan time.Duration, 20)
 	every := time.NewTicker(30 * time.Millisecond)
 	defer every.Stop()
@@ -62,9 +87,7 @@ func TestRun_StoresEachOfManySingleEventsWithinASecond(t *testing.T) {
 	for range payloads[1:] {
 		all = append(all, <-took)
 	}
-	if m := median(all); m > time.Second {
-		t.Errorf("half of the events wait for %s or longer: %s", m, all)
-	}
+	soon(t, all, append(bare, store(), store(), store(), store()))
 }
 
 // A large block costs a third of small ones a row, and parts have to be merged.

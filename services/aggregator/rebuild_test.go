@@ -342,21 +342,21 @@ func TestRebuild_OfAHoleHidesNoLossOfTheLog(t *testing.T) {
 func TestRebuild_FailsWhenTheLogLosesItsEndMeanwhile(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	_, _, stop := b.carry(won(3000))
+	_, _, stop := b.carry(won(50))
 	stop()
-	s, _, _ := b.run(func(c *aggregator.Config) { c.BatchRows = 20 })
+	s, _, _ := b.run(func(c *aggregator.Config) { c.BatchRows, c.Pace = 20, time.Hour }) // it stands still before the last ten
 	p := b.rebuild(s, 0)
 	b.eventually(func() error {
-		if now, _ := s.Rebuild(t.Context()); now.State != aggregator.RebuildRunning || now.Position == 0 {
+		if now, _ := s.Rebuild(t.Context()); now.State != aggregator.RebuildRunning || now.Position != 40 {
 			return fmt.Errorf("not in the middle: %+v", now)
 		}
 		return nil
 	})
-	b.lose(2900) // more than is rebuilt, less than is served
+	b.lose(45) // more than is rebuilt, less than is served
 	if got := b.ended(s, p.ID); got.State != aggregator.RebuildFailed || !stream.IsLoss(got.Err) {
 		t.Errorf("got %+v", got)
 	}
-	b.holds(3000, 3000, 0)
+	b.holds(50, 50, 0)
 }
 
 // The log that the operator took as it was has lost more since.
