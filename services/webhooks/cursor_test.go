@@ -42,16 +42,11 @@ func TestGap_BringsAllThatAReceiverMissedWithoutABurstAboveItsRate(t *testing.T)
 	w.until("behind", func() bool {
 		return w.must(200, key, "GET", endpoints+"/"+id, nil)["behind"].(float64) > 500
 	})
+	mended := now()
 	broken.Store(false)
 	rc.await(t, events...)
 	rc.once(t, events...)
-	got := rc.all()
-	for i := range got {
-		// What is in one second may come a moment late, all of it together: allow for a tenth more.
-		if j := i + perSecond + perSecond/10 + perSecond/10; j < len(got) && got[j].at.Sub(got[i].at) < time.Second {
-			t.Fatalf("%d webhooks within %v", j-i, got[j].at.Sub(got[i].at))
-		}
-	}
+	paced(t, rc.all(), perSecond, mended)
 	if behind := w.must(200, key, "GET", endpoints+"/"+id, nil)["behind"]; behind != 0. {
 		w.until("no more behind", func() bool { return w.must(200, key, "GET", endpoints+"/"+id, nil)["behind"] == 0. })
 	}

@@ -12,19 +12,19 @@ import (
 )
 
 // Two dispatchers, an endpoint whose rate makes each event wait for longer than a lease, and answers that take longer than
-// one too. A lease is long enough for a busy machine, which may leave a process alone for a second.
+// one too. A lease is long enough for a busy machine, which may leave a process alone for seconds.
 func TestLease_IsKeptForAsLongAsACursorWaitsOrWorks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(cfg *webhooks.Config) { cfg.Lease, cfg.Deadline = 2*time.Second, 10*time.Second })
+	w := newWorld(t, func(cfg *webhooks.Config) { cfg.Lease, cfg.Deadline = 5*time.Second, 30*time.Second })
 	w.start()
 	company, key := w.companyAdmin()
 	rc := newReceiver(t, func(_ http.ResponseWriter, r *http.Request, _ []byte) {
 		select {
-		case <-time.After(3 * time.Second):
+		case <-time.After(6 * time.Second):
 		case <-r.Context().Done():
 		}
 	})
-	w.endpoint(key, rc.URL, object{"ordered": true, "rate_per_second": 0.4})
+	w.endpoint(key, rc.URL, object{"ordered": true, "rate_per_second": 0.15})
 	events := w.happen(3, company)
 	rc.await(t, events...)
 	last := w.happen(1, company)
@@ -71,7 +71,7 @@ func TestLease_IsGivenUpWhileAProbeIsFarAway(t *testing.T) {
 
 func TestEnabled_StaysAnEndpointThatSucceedsNowAndThen(t *testing.T) {
 	t.Parallel()
-	const disableAfter = 1500 * time.Millisecond
+	const disableAfter = 6 * time.Second // in which an event of a busy machine arrives, also the second time
 	w := newWorld(t, func(cfg *webhooks.Config) { patient(cfg); cfg.DisableAfter = disableAfter })
 	w.start()
 	company, key := w.companyAdmin()

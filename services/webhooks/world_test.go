@@ -381,6 +381,19 @@ func (rc *receiver) once(t *testing.T, ids ...string) {
 	}
 }
 
+// paced wants no more to have come at any time than the rate since then allows, and a fifth of a second's at once. A busy
+// machine makes some late, which then come together, but none early.
+func paced(t *testing.T, got []received, perSecond int, since time.Time) {
+	t.Helper()
+	slices.SortFunc(got, func(a, b received) int { return a.at.Compare(b.at) })
+	for i, one := range got {
+		took := one.at.Sub(since)
+		if i >= int(took.Seconds()*float64(perSecond))+perSecond/5 {
+			t.Fatalf("%d webhooks within %v at %d a second", i+1, took, perSecond)
+		}
+	}
+}
+
 // attempts waits until the endpoint's attempts are as expected, and gives them, the newest first.
 func (w *world) attempts(key, id, query string, enough func([]object) bool) []object {
 	w.t.Helper()
