@@ -34,8 +34,8 @@ func (a *assembly) newWebhooks() (*webhooks.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.WebhookIdle < 1 {
-		return nil, errors.New("--webhook-idle: write 1 or more")
+	if a.WebhookIdle < 0 {
+		return nil, errors.New("--webhook-idle: write 1 or more, or 0 for what it is when left out")
 	}
 	guard := webhook.Guard{Allow: a.WebhookAllow, AllowHTTP: a.WebhookAllowHTTP}
 	if a.WebhookProxy != "" {
