@@ -46,6 +46,7 @@ type Warehouse struct {
 	latest      shared[Prefix]
 	known       *bounded.Map[part, remembered]
 	answers     *bounded.Map[question, Volume]
+	counted     *bounded.Map[Whose, counted]
 
 	lookBack uint64 // how many events a page of deals is looked for in first
 
@@ -102,6 +103,7 @@ func open(options clickhouse.Options, rollupSizes []uint64) (*Warehouse, error) 
 	w := &Warehouse{
 		options: options, database: options.Auth.Database, rollupSizes: rollupSizes, lookBack: lookBack, inserters: make(chan *ch.Client, 1),
 		known: bounded.NewMap[part, remembered](rememberCells), answers: bounded.NewMap[question, Volume](rememberItems),
+		counted: bounded.NewMap[Whose, counted](rememberCounts),
 	}
 	options.DialContext = w.dial
 	var err error

@@ -56,8 +56,8 @@ func (s *Service) counts(ctx context.Context, in *countsInput) (*struct{ Body De
 		return nil, unable(err)
 	}
 	c := DealCounts{
-		Year: of.Year, Waiting: found.Waiting, Pending: found.Pending, Active: found.Active, Closing: found.Closing,
-		Disputed: found.Disputed, WonThisYear: found.Won, AsOfSequence: page.AsOf(),
+		Year: of.Year, Waiting: natural(found.Waiting), Pending: natural(found.Pending), Active: natural(found.Active),
+		Closing: natural(found.Closing), Disputed: natural(found.Disputed), WonThisYear: natural(found.Won), AsOfSequence: page.AsOf(),
 	}
 	if !of.Association.IsZero() {
 		prefix, err := s.cfg.Finder.Prefix(ctx, page.AsOf())
@@ -65,11 +65,14 @@ func (s *Service) counts(ctx context.Context, in *countsInput) (*struct{ Body De
 			return nil, unable(err)
 		}
 		c.Flagged = new(uint64(len(s.conflicts.index.undecided(of.Association))))
-		c.UnconvertedDeals = new(uint64(max(found.Unconverted, 0)))
+		c.UnconvertedDeals = new(natural(found.Unconverted))
 		c.QuarantinedEvents = &prefix.Quarantined
 	}
 	return &struct{ Body DealCounts }{c}, nil
 }
+
+// natural is a number of deals as the API has it.
+func natural(n int64) uint64 { return uint64(max(n, 0)) }
 
 // countedFor tells whose deals the caller means: without a word its own. The error is a Problem.
 func (s *Service) countedFor(caller roster.Principal, in *countsInput) (warehouse.Whose, error) {
