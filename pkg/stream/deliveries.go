@@ -91,6 +91,10 @@ type Delivery struct {
 	Head      uint64   `json:"head,omitempty"`  // a sequence of that stream that existed when this was written
 	Attempt   int      `json:"attempt"`         // of the next attempt, from 1; from 2 on there is one event
 	Again     bool     `json:"again,omitempty"` // somebody asked for it: the endpoint may have had it before
+
+	// At is when the last of the events came into its stream, for Put alone. A stream that lost its end gives the same sequence
+	// again, to another event at another time.
+	At time.Time `json:"-"`
 }
 
 // Fresh tells whether the events come in the order of their stream and were never tried.
@@ -160,7 +164,7 @@ func (q *Deliveries) Put(ctx context.Context, deliveries ...Delivery) error {
 		if !d.Fresh() || len(d.Sequences) > 1 { // meant to be put again, or put again with others
 			return ""
 		}
-		return fmt.Sprintf("%s/%s/%d", d.Endpoint, d.Source, d.Sequences[0])
+		return fmt.Sprintf("%s/%s/%d/%d", d.Endpoint, d.Source, d.Sequences[0], d.At.UnixNano())
 	})
 }
 

@@ -275,7 +275,7 @@ func (f *fanout) add(b *bundle, m jetstream.Msg) error {
 	}
 	for _, e := range f.s.listeners.of(l.notice, meta.Timestamp) {
 		if c, _ := f.s.cursors.get(gapKey(e.ID, f.source.stream)); !c.covers(b.last) {
-			b.add(e.ID, f.source.stream, b.last, b.last+meta.NumPending)
+			b.add(e.ID, f.source.stream, meta)
 		}
 	}
 	return nil
@@ -291,7 +291,7 @@ type bundle struct {
 	full       bool
 }
 
-func (b *bundle) add(endpoint deal.ID, source string, sequence, head uint64) {
+func (b *bundle) add(endpoint deal.ID, source string, meta *jetstream.MsgMetadata) {
 	i, known := b.at[endpoint]
 	if !known {
 		i = len(b.deliveries)
@@ -299,7 +299,8 @@ func (b *bundle) add(endpoint deal.ID, source string, sequence, head uint64) {
 		b.deliveries = append(b.deliveries, stream.Delivery{Endpoint: endpoint, Source: source, Attempt: 1})
 	}
 	d := &b.deliveries[i]
-	d.Sequences, d.Head = append(d.Sequences, sequence), max(head, sequence)
+	sequence := meta.Sequence.Stream
+	d.Sequences, d.Head, d.At = append(d.Sequences, sequence), sequence+meta.NumPending, meta.Timestamp
 	b.events++
 	b.full = b.full || len(d.Sequences) == stream.MostEvents || len(b.deliveries) >= fanoutBatch
 }

@@ -1,6 +1,8 @@
 package webhooks_test
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -132,6 +134,39 @@ func TestLost_TheLastHourWhileDispatchersLive(t *testing.T) {
 				t.Errorf("%d events of others came to a stranger", n-came)
 			}
 		})
+	}
+}
+
+// The log begins anew while the broker lives, which knows a single event again for some minutes.
+func TestLost_WhatComesInPlaceOfASingleEventIsSentToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	company, key := w.companyAdmin()
+	rc := newReceiver(t, nil)
+	w.endpoint(key, rc.URL, nil)
+	lost := 0
+	w.until("the log's end remembered", func() bool {
+		rc.await(t, w.happen(1, company)...)
+		lost++
+		kv, err := w.js.KeyValue(t.Context(), stream.EndsBucket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored, err := kv.Get(t.Context(), stream.DealsStream)
+		var end stream.End
+		return err == nil && json.Unmarshal(stored.Value(), &end) == nil && end.Sequence > 0
+	})
+	if err := errors.Join(w.js.DeleteStream(t.Context(), stream.DealsStream), stream.Ensure(t.Context(), w.js, 1)); err != nil {
+		t.Fatal(err)
+	}
+	w.until("said", func() bool {
+		return strings.Contains(w.health.Failing()["webhooks DEALS"], "the log ends at 0 but had sequence")
+	})
+	if err := w.log.Accept(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range lost {
+		rc.await(t, w.happen(1, company)...)
 	}
 }
 
