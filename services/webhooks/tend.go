@@ -11,19 +11,24 @@ import (
 // replaysKept is how long a replay can be asked for after it is done: as long as its attempts.
 const replaysKept = 30 * 24 * time.Hour
 
-// tend removes the cursors and gates that nobody needs any more, and tells of endpoints that were disabled by a process which died
+// tend removes the cursors, failures and gates that nobody needs any more, and tells of endpoints that were disabled by a process which died
 // before it could.
 func (s *Service) tend(ctx context.Context, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	for key, c := range s.cursors.all() {
-		if c.open() || !s.isDeleted(c) && !c.isOld(now) {
+		if c.open() || !s.isDeleted(c.Endpoint.String()) && !c.isOld(now) {
 			continue
 		}
 		_, revision := s.cursors.get(key)
 		if err := s.cursors.remove(ctx, key, revision); err != nil && !errors.Is(err, errChanged) {
 			s.cfg.Log.Warn("cursor not removed yet", zap.Stringer("endpoint_id", c.Endpoint), zap.Error(err))
 			return
+		}
+	}
+	for key := range s.failing.all() {
+		if s.isDeleted(key) {
+			s.healed(key)
 		}
 	}
 	s.gatesMu.Lock()
@@ -40,9 +45,8 @@ func (s *Service) tend(ctx context.Context, now time.Time) {
 	}
 }
 
-// isDeleted tells whether the cursor's endpoint is known to have been deleted; of one that is not known it may be made.
-func (s *Service) isDeleted(c cursor) bool {
-	key := c.Endpoint.String()
+// isDeleted tells whether the endpoint is known to have been deleted; of one that is not known it may be made.
+func (s *Service) isDeleted(key string) bool {
 	_, revision := s.endpoints.get(key)
 	return revision != 0 && !s.endpoints.has(key)
 }

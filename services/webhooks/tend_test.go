@@ -34,7 +34,7 @@ func (w *world) keys(bucket string) []string {
 	return keys
 }
 
-func TestTend_RemovesTheCursorsOfOldReplaysAndOfDeletedEndpoints(t *testing.T) {
+func TestTend_RemovesWhatNobodyNeedsOfOldReplaysAndOfDeletedEndpoints(t *testing.T) {
 	t.Parallel()
 	var forward func(time.Duration)
 	w := newWorld(t, func(cfg *webhooks.Config) { forward = movable(cfg) })
@@ -56,8 +56,10 @@ func TestTend_RemovesTheCursorsOfOldReplaysAndOfDeletedEndpoints(t *testing.T) {
 	}
 	more := w.happen(1, company)[0]
 	rc.await(t, more)
+	w.put("webhook_failing", id, `{"since":"2026-11-22T10:00:00Z"}`)
 	w.must(204, key, "DELETE", endpoints+"/"+id, nil)
 	w.until("cursors removed", func() bool { return len(w.keys("webhook_cursors")) == 0 })
+	w.until("failures removed", func() bool { return len(w.keys("webhook_failing")) == 0 })
 }
 
 func TestTend_TellsWhatAProcessThatDiedDidNotTell(t *testing.T) {
