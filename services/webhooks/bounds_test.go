@@ -2,6 +2,7 @@ package webhooks_test
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/webhook"
 	"github.com/dealreg/dealreg/pkg/webhook/webhooktest"
 	"github.com/dealreg/dealreg/services/webhooks"
@@ -61,6 +63,17 @@ func TestReplay_KeepsItsOwnRate(t *testing.T) {
 	id, _ := w.endpoint(key, rc.URL, nil)
 	from := now()
 	events := w.happen(40, company)
+	for range 40 { // its rate holds for deals and records together
+		gone := stream.EndpointRecord{Endpoint: newID(), Company: company, Reason: "gone", At: now()}
+		record, err := json.Marshal(gone)
+		if err == nil {
+			_, err = w.js.Publish(t.Context(), stream.EndpointSubject(gone.Endpoint), record)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, webhook.Disabled(gone.Endpoint, gone.Reason, gone.At).ID)
+	}
 	rc.await(t, events...)
 	const perSecond = 20
 	asked := now()

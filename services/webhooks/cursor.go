@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/dealreg/dealreg/pkg/deal"
 )
@@ -126,15 +127,23 @@ func (s *Service) startCursor(ctx context.Context, key string) {
 	g := s.gate(c.Endpoint)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.running[key] {
+	if g.running[key] != nil {
 		return
 	}
-	g.running[key] = true
+	r := &runner{s: s, g: g, key: key}
+	if c.Replay != nil && c.Replay.Rate > 0 {
+		r.replay, r.limiter = c.Replay.ID, rate.NewLimiter(rate.Limit(c.Replay.Rate), burst(c.Replay.Rate))
+		for _, other := range g.running {
+			if other.replay == r.replay {
+				r.limiter = other.limiter
+			}
+		}
+	}
+	g.running[key] = r
 	s.work.Go(func() {
-		r := &runner{s: s, g: g, key: key}
 		err := r.run(ctx)
 		g.mu.Lock()
-		g.running[key] = false
+		delete(g.running, key)
 		g.mu.Unlock()
 		if err != nil && ctx.Err() == nil { // the scan begins again
 			s.cfg.Log.Warn("cursor interrupted", zap.Stringer("endpoint_id", g.id), zap.Error(err))

@@ -37,14 +37,14 @@ type gate struct {
 	helpers  int                 // that try what is held
 	waiting  map[string][]queued // by source: events that go into the gap
 	widening map[string]bool
-	running  map[string]bool // cursors, by key
-	askedAt  time.Time       // when the bucket said last that the endpoint is disabled or is not there
+	running  map[string]*runner // of cursors, by key
+	askedAt  time.Time          // when the bucket said last that the endpoint is disabled or is not there
 }
 
 func newGate(id deal.ID, concurrency int, p probing) *gate {
 	return &gate{
 		id: id, slots: make(chan struct{}, concurrency), probing: p, limiter: rate.NewLimiter(rate.Inf, 1),
-		waiting: map[string][]queued{}, widening: map[string]bool{}, running: map[string]bool{},
+		waiting: map[string][]queued{}, widening: map[string]bool{}, running: map[string]*runner{},
 	}
 }
 
@@ -88,12 +88,7 @@ func (g *gate) patience(q queued, e endpoint) time.Duration {
 	if q.Fresh() {
 		return holdsFor
 	}
-	turns := 1
-	for _, is := range g.running {
-		if is {
-			turns++
-		}
-	}
+	turns := 1 + len(g.running)
 	return min(holdsFor+time.Duration(float64(turns)/e.Rate*float64(time.Second)), waitsFor)
 }
 
@@ -217,13 +212,10 @@ func (g *gate) asked(at time.Time) {
 func (g *gate) idle() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	busy := len(g.held) + g.helpers
-	for _, under := range []map[string]bool{g.widening, g.running} {
-		for _, way := range under {
-			if way {
-				busy++
-			}
+	for _, is := range g.widening {
+		if is {
+			return false
 		}
 	}
-	return busy == 0
+	return len(g.held)+g.helpers+len(g.running) == 0
 }

@@ -78,7 +78,7 @@ func TestGate_ARetryGetsATurnBesideCursors(t *testing.T) {
 		backlog := func() gap { return gap{From: 10, At: 10, Through: 1000} }
 		g.turn(c.rate, at) // the one that is free at once
 		for cursor := range c.cursors {
-			g.running[strconv.Itoa(cursor)] = true
+			g.running[strconv.Itoa(cursor)] = &runner{}
 			g.turn(c.rate, at)
 		}
 		retry := queued{Delivery: stream.Delivery{Sequences: []uint64{5}, Attempt: 2}}

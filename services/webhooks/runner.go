@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 	"github.com/dealreg/dealreg/pkg/webhook"
@@ -30,7 +31,8 @@ type runner struct {
 	key     string
 	tries   int           // failures of the event behind At in a row
 	retryAt time.Time     // not before
-	limiter *rate.Limiter // of a replay
+	replay  deal.ID       // that has a rate of its own, else zero
+	limiter *rate.Limiter // of that replay, for all its cursors; nil for none
 }
 
 // run delivers until the range is done, the endpoint is disabled or gone, another process has the lease, or ctx ends.
@@ -283,7 +285,7 @@ func (r *runner) attemptAtOnce(ctx context.Context, e endpoint, c cursor, due []
 		mu.Lock()
 		defer mu.Unlock()
 		i := len(results)
-		if i == len(due) || i > 0 && (failed.Load() || r.stops(ctx, until)) || r.awaitTurn(ctx, e, c) != nil || !r.g.occupy(ctx) {
+		if i == len(due) || i > 0 && (failed.Load() || r.stops(ctx, until)) || r.awaitTurn(ctx, e) != nil || !r.g.occupy(ctx) {
 			return nil, nil
 		}
 		results = results[:i+1]
@@ -321,13 +323,10 @@ func (r *runner) attemptAtOnce(ctx context.Context, e endpoint, c cursor, due []
 var errShut = errors.New("the endpoint takes nothing now")
 
 // awaitTurn waits for the endpoint's rate, and for that of the replay, which may take minutes.
-func (r *runner) awaitTurn(ctx context.Context, e endpoint, c cursor) error {
+func (r *runner) awaitTurn(ctx context.Context, e endpoint) error {
 	now := r.s.cfg.Now()
 	wait := r.g.turn(e.Rate, now)
-	if c.Replay != nil && c.Replay.Rate > 0 {
-		if r.limiter == nil {
-			r.limiter = rate.NewLimiter(rate.Limit(c.Replay.Rate), burst(c.Replay.Rate))
-		}
+	if r.limiter != nil {
 		wait = max(wait, r.limiter.ReserveN(now, 1).DelayFrom(now))
 	}
 	if err := r.s.pause(ctx, wait); err != nil {
