@@ -145,7 +145,7 @@ func (v *visit) endpointForm(name, does string, types []api.EventType, e api.End
 		}
 	}
 	fields := []field{
-		{Name: "url", Kind: "url", Value: e.URL, Required: true, Max: 2000},
+		{Name: "url", Kind: "url", Value: e.URL, Required: true, Max: 2048},
 		{Name: "description", Kind: "text", Value: e.Description, Max: 500},
 		{Name: "rate_per_second", Kind: "number", Value: strconv.FormatFloat(e.RatePerSecond, 'f', -1, 64), Required: true},
 		{Name: "headers", Kind: "area", Value: strings.Join(e.HeaderNames, "\n")},

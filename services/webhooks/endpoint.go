@@ -21,7 +21,6 @@ const endpointsBucket = "webhook_endpoints"
 
 // Limits of an endpoint.
 const (
-	maxURL         = 2000
 	maxDescription = 500
 	maxTypes       = 50
 	maxHeaders     = 20
@@ -126,9 +125,7 @@ var reservedHeaders = []string{
 // validate gives every fault of what the owner wrote.
 func (e endpoint) validate(g webhook.Guard) deal.Invalid {
 	var faults deal.Invalid
-	if len(e.URL) > maxURL {
-		faults.Add("/url", fmt.Sprintf("longer than %d characters: write a shorter one", maxURL))
-	} else if _, err := g.CheckURL(e.URL); err != nil {
+	if _, err := g.CheckURL(e.URL); err != nil {
 		faults.Add("/url", err.Error())
 	}
 	switch {

@@ -181,7 +181,7 @@ func owner(p roster.Principal, body newEndpoint) (endpoint, error) {
 		}
 		return endpoint{Company: body.CompanyID, Association: body.AssociationID, Deals: !body.AssociationID.IsZero()}, nil
 	case roster.RoleMember, roster.RoleAuditor, roster.RoleGuest:
-		return e, httpapi.Forbidden("a company's admin creates its endpoints, the registrar and the board those of the association: ask one of them")
+		fallthrough
 	default:
 		return e, httpapi.Forbidden("a company's admin creates its endpoints, the registrar and the board those of the association: ask one of them")
 	}

@@ -49,15 +49,6 @@ var sources = []source{
 	},
 }
 
-func sourceOf(name string) source {
-	for _, s := range sources {
-		if s.stream == name {
-			return s
-		}
-	}
-	return source{stream: name, read: func(string, []byte) (notice, bool, error) { return notice{}, false, nil }}
-}
-
 // notice reads one message.
 func (s source) notice(sequence uint64, subject string, payload []byte) (notice, bool, error) {
 	n, told, err := s.read(subject, payload)

@@ -229,7 +229,7 @@ func (s *Service) findEvent(ctx context.Context, e endpoint, id, pointer string)
 	}
 	var sequence uint64
 	err = s.records.Each(ctx, subject, func(at uint64, payload []byte) error {
-		n, told, err := sourceOf(stream.RecordsStream).notice(at, subject, payload)
+		n, told, err := s.letters[stream.RecordsStream].notice(at, subject, payload)
 		if err == nil && told && n.event.ID == id {
 			sequence = at
 			return errFound
@@ -252,7 +252,7 @@ func (s *Service) placeOf(ctx context.Context, e endpoint, source string, sequen
 		return eventPlace{}, httpapi.Unavailable("the log does not answer", err)
 	}
 	for _, m := range messages {
-		if n, told, err := sourceOf(source).notice(m.Sequence, m.Subject, m.Data); err == nil && told && e.hears(n) {
+		if n, told, err := s.letters[source].notice(m.Sequence, m.Subject, m.Data); err == nil && told && e.hears(n) {
 			return eventPlace{source: source, sequence: sequence, at: m.Time}, nil
 		}
 	}

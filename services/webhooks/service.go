@@ -28,7 +28,7 @@ const drainWithin = 4 * time.Second
 // giveUpWithin is how long the service may take after that to let others serve its lanes.
 const giveUpWithin = time.Second
 
-// Service is the dispatcher and the API of endpoints. One Run at a time.
+// Service is the dispatcher and the API of endpoints. It runs once.
 type Service struct {
 	cfg     Config
 	js      jetstream.JetStream
