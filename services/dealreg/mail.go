@@ -54,14 +54,18 @@ func (a *assembly) newMailer() (directory.Mailer, error) {
 	return p, nil
 }
 
-// newMail wires the service of mails; nil when none are sent.
-func (a *assembly) newMail() (*mail.Service, error) {
+// addMail wires the service of mails; there is none to run when none are sent.
+func (a *assembly) addMail() (serviceRun, error) {
 	p, err := a.newPostman()
 	if p == nil {
 		return nil, err
 	}
-	return mail.New(mail.Config{
+	s, err := mail.New(mail.Config{
 		NATS: a.nc, Roster: a.roster, Postman: p, Replicas: a.Replicas,
 		Health: a.health, Log: a.log, Metrics: a.server.Metrics, Now: time.Now,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Run, nil
 }

@@ -22,8 +22,8 @@ func (s *system) behindTLS() bool {
 	return s.SecureCookies || err == nil && public.Scheme == "https"
 }
 
-// newPortal makes the pages over the API of the flags, or over that of this process.
-func (a *assembly) newPortal() (*portal.Service, error) {
+// addPortal wires the pages over the API of the flags, or over that of this process.
+func (a *assembly) addPortal() (serviceRun, error) {
 	base := &url.URL{Scheme: "http", Host: "dealreg.internal"}
 	var transport http.RoundTripper = api.InProcess{Handler: a.server.Handler()}
 	if a.APIURL != "" {
@@ -37,8 +37,13 @@ func (a *assembly) newPortal() (*portal.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return portal.New(portal.Config{
+	s, err := portal.New(portal.Config{
 		OpenID: openID, API: api.New(base, transport), JetStream: a.js, Replicas: a.Replicas, SecureCookies: a.behindTLS(), MailOn: a.SMTPURL != "",
 		Now: time.Now, Log: a.log, Health: a.health,
 	})
+	if err != nil {
+		return nil, err
+	}
+	s.Routes(a.server.Mux)
+	return s.Run, nil
 }

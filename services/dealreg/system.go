@@ -15,17 +15,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
-	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/embedded"
 	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/lifecycle"
 	"github.com/dealreg/dealreg/pkg/roster"
-	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
-	"github.com/dealreg/dealreg/services/aggregator"
-	"github.com/dealreg/dealreg/services/directory"
-	"github.com/dealreg/dealreg/services/registry"
-	"github.com/dealreg/dealreg/services/reports"
 )
 
 // system is what `up` and `serve` run with.
@@ -43,20 +37,6 @@ type system struct {
 	mailFlags
 }
 
-// The services.
-const (
-	serviceDirectory  = "directory"
-	serviceRegistry   = "registry"
-	serviceAggregator = "aggregator"
-	serviceReports    = "reports"
-	servicePortal     = "portal"
-	serviceWebhooks   = "webhooks"
-	serviceMail       = "mail"
-)
-
-// allServices lists them so that the aggregator comes before the registry, which waits for its check.
-var allServices = []string{serviceDirectory, serviceAggregator, serviceRegistry, serviceReports, servicePortal, serviceWebhooks, serviceMail}
-
 // assembly wires services to engines. Closers undo what was opened, the last first.
 type assembly struct {
 	system
@@ -72,6 +52,8 @@ type assembly struct {
 	server  *httpapi.Server
 	parts   []lifecycle.Part
 	closers []func()
+	// gate is when a registry of this process may open; nil without an aggregator beside it.
+	gate func(context.Context) error
 	// announce gets the operator's key on the first start.
 	announce func(token string)
 }
@@ -99,11 +81,6 @@ func assemble(ctx context.Context, cfg system, log *zap.Logger, announce func(st
 		return nil, err
 	}
 	return a, nil
-}
-
-// needsWarehouse is false for the portal alone, which asks the API for all that it shows, and for mail, which asks the log.
-func needsWarehouse(services []string) bool {
-	return slices.ContainsFunc(services, func(name string) bool { return name != servicePortal && name != serviceMail })
 }
 
 func (a *assembly) close() {
@@ -213,119 +190,6 @@ func (a *assembly) openRoster(context.Context) error {
 	a.store = roster.NewStore(a.js)
 	a.parts = append(a.parts, lifecycle.Part{Name: "roster", Run: a.roster.Run})
 	return nil
-}
-
-// hasWonDeals tells whether the association has a won deal, as far as the projection is.
-func (a *assembly) hasWonDeals(ctx context.Context, association deal.ID) (bool, error) {
-	won, _, err := a.house.FindDeals(ctx, warehouse.Filter{Association: association, Status: string(deal.Won)}, 1, warehouse.Cursor{})
-	return len(won) > 0, err
-}
-
-// addServices wires the named services. A registry opens once the log was found whole: one that lost its end would hand
-// out the same sequences again. Beside an aggregator it waits for that one's check, of the projection too.
-func (a *assembly) addServices(names []string) error {
-	var gate func(context.Context) error
-	for _, name := range names {
-		var run func(context.Context) error
-		switch name {
-		case serviceDirectory:
-			openID, err := a.openID()
-			if err != nil {
-				return err
-			}
-			mailer, err := a.newMailer()
-			if err != nil {
-				return err
-			}
-			s, err := directory.New(directory.Config{
-				JetStream: a.js, Roster: a.roster, Pepper: a.pepper, Replicas: a.Replicas, Announce: a.announce,
-				Log: a.log, Health: a.health, HasWonDeals: a.hasWonDeals, OpenID: openID, Mailer: mailer,
-			})
-			if err != nil {
-				return err
-			}
-			s.Routes(a.server.API)
-			run = s.Run
-		case serviceAggregator:
-			s, err := aggregator.New(aggregator.Config{
-				NATS: a.nc, Warehouse: a.house, Health: a.health, Log: a.log, Metrics: a.server.Metrics,
-			})
-			if err != nil {
-				return err
-			}
-			s.Routes(a.server.API)
-			gate = until(s.Verified())
-			run = s.Run
-		case serviceReports:
-			s, err := reports.New(reports.Config{
-				Warehouse: a.house, NATS: a.nc, Roster: a.roster, Now: time.Now, Log: a.log, Health: a.health, Statements: a.Statements,
-			})
-			if err != nil {
-				return err
-			}
-			s.Routes(a.server.API)
-			run = s.Run
-		case servicePortal:
-			s, err := a.newPortal()
-			if err != nil {
-				return err
-			}
-			s.Routes(a.server.Mux)
-			run = s.Run
-		case serviceWebhooks:
-			s, err := a.newWebhooks()
-			if err != nil {
-				return err
-			}
-			s.Routes(a.server.API)
-			run = s.Run
-		case serviceMail:
-			s, err := a.newMail()
-			if err != nil {
-				return err
-			}
-			if s == nil {
-				continue
-			}
-			run = s.Run
-		case serviceRegistry:
-			nc, err := a.connect(nats.ReconnectBufSize(-1)) // as a log wants it whose end is kept
-			if err != nil {
-				return err
-			}
-			log, err := stream.NewLog(nc)
-			if err != nil {
-				return err
-			}
-			if gate == nil {
-				gate = a.wholeLog(log)
-			}
-			s, err := registry.New(registry.Config{
-				Log: a.log, NATS: a.nc, Deals: log, Roster: a.roster, Store: a.store, Finder: a.house, Health: a.health, Now: time.Now,
-				Pepper: a.pepper, Replicas: a.Replicas, Gate: gate,
-			})
-			if err != nil {
-				return err
-			}
-			s.Routes(a.server.API)
-			a.parts = append(a.parts, a.keepEnd(log, s.Opened())) // it ends when the registry has
-			run = s.Run
-		}
-		a.parts = append(a.parts, lifecycle.Part{Name: name, Run: run})
-	}
-	return nil
-}
-
-// until waits for a channel to close.
-func until(closed <-chan struct{}) func(context.Context) error {
-	return func(ctx context.Context) error {
-		select {
-		case <-closed:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // serve listens and runs all parts until ctx ends. ready is called with the address once the listener is open.

@@ -3,16 +3,46 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
 	"github.com/dealreg/dealreg/pkg/lifecycle"
 	"github.com/dealreg/dealreg/pkg/stream"
+	"github.com/dealreg/dealreg/services/registry"
 )
 
 // partLog is what /readyz calls the log's state where a registry writes it.
 const partLog = "log"
+
+// addRegistry wires the registry, which opens once the log was found whole: one that lost its end would hand out the same
+// sequences again.
+func (a *assembly) addRegistry() (serviceRun, error) {
+	nc, err := a.connect(nats.ReconnectBufSize(-1)) // as a log wants it whose end is kept
+	if err != nil {
+		return nil, err
+	}
+	log, err := stream.NewLog(nc)
+	if err != nil {
+		return nil, err
+	}
+	gate := a.gate
+	if gate == nil {
+		gate = a.wholeLog(log)
+	}
+	s, err := registry.New(registry.Config{
+		Log: a.log, NATS: a.nc, Deals: log, Roster: a.roster, Store: a.store, Finder: a.house, Health: a.health, Now: time.Now,
+		Pepper: a.pepper, Replicas: a.Replicas, Gate: gate,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Routes(a.server.API)
+	a.parts = append(a.parts, a.keepEnd(log, s.Opened())) // it ends when the registry has
+	return s.Run, nil
+}
 
 // wholeLog waits until the log was found to be whole, and tells meanwhile why it is not. It is the gate of a registry with
 // no aggregator beside it, which would do the same and compare the projection too.
