@@ -162,7 +162,7 @@ func TestWebhooks_NumbersAreThoseOfTheReadersLanguage(t *testing.T) {
 func TestWebhooks_AnEndpointWithoutAttemptsIsNotToldThatNoneMatches(t *testing.T) {
 	t.Parallel()
 	s := newEndpointSite(t, &endpointAPI{enabled: true})
-	for query, want := range map[string]string{"": "There is no attempt yet.", "?outcome=gone": "No attempt matches."} {
+	for query, want := range map[string]string{"": "No attempt is listed yet.", "?outcome=gone": "No attempt matches."} {
 		if _, text := s.do(http.MethodGet, endpointPath+query, nil); !strings.Contains(text, want) {
 			t.Errorf("%q is missing: %s", want, text)
 		}
