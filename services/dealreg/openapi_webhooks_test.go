@@ -10,11 +10,7 @@ func (w *world) webhooks() {
 	w.t.Helper()
 	do := func(c call) http.Header {
 		w.t.Helper()
-		header, err := w.operator.do(w.t.Context(), c)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		return header
+		return w.do(w.operator, c)
 	}
 	var made struct{ ID string }
 	for range 2 {
