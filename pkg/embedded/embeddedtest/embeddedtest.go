@@ -5,7 +5,10 @@ package embeddedtest
 
 import (
 	"context"
+	"flag"
 	"os"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -27,9 +30,13 @@ var shared struct {
 //
 //	func TestMain(m *testing.M) { os.Exit(embeddedtest.Main(m)) }
 //
-// It returns the exit code of the tests after it has stopped the engine and removed its data.
+// It returns the exit code of the tests after it has stopped the engine and removed its data. Without -parallel twice as many
+// parallel tests run at once as there are processors, because they wait for engines and disks more than they compute.
 func Main(m *testing.M) int {
 	embedded.RunEngineIfAsked()
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil { // the command line's comes after it
+		panic(err)
+	}
 	code := m.Run()
 	if shared.engine != nil {
 		shared.engine.Stop()

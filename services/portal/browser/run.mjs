@@ -25,7 +25,14 @@ for (const file of files) {
     return visits.at(-1);
   };
   const everywhere = async (options, steps) => {
-    for (const kind of kinds) await steps(await open({ ...options, ...kind }));
+    const [first, ...others] = kinds;
+    const visit = await open({ ...options, ...first });
+    await steps(visit);
+    for (const kind of others) {
+      await visit.turn(kind);
+      await visit.page.goto(options.at ?? "/");
+      await steps(visit);
+    }
   };
   try {
     await scenario({ open, everywhere, world });

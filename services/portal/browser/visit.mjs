@@ -7,6 +7,8 @@ import { join } from "node:path";
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const levels = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"];
 
+const size = (width) => ({ width, height: width < 600 ? 844 : 900 });
+
 export class Visit {
   static async open(browser, world, { as, at = "/", scheme = "light", width = 1280, locale = "en-GB", script = true } = {}) {
     const context = await browser.newContext({
@@ -14,18 +16,25 @@ export class Visit {
       colorScheme: scheme,
       javaScriptEnabled: script,
       locale,
-      viewport: { width, height: width < 600 ? 844 : 900 },
+      viewport: size(width),
     });
     context.setDefaultTimeout(60_000); // for one step: a busy machine is slow, not broken
-    const visit = new Visit(context, await context.newPage(), world, `${scheme}-${width}`);
+    const visit = new Visit(context, await context.newPage(), world, { scheme, width });
     await visit.watch();
     if (as) await visit.signIn(as, at);
     else await visit.page.goto(at);
     return visit;
   }
 
-  constructor(context, page, world, kind) {
-    Object.assign(this, { context, page, world, kind, faults: [], allowed: [] });
+  constructor(context, page, world, { scheme, width }) {
+    Object.assign(this, { context, page, world, kind: `${scheme}-${width}`, faults: [], allowed: [] });
+  }
+
+  // turn changes how the window shows what is loaded next. A window of its own for each kind would cost more than the page.
+  async turn({ scheme, width }) {
+    this.kind = `${scheme}-${width}`;
+    await this.page.emulateMedia({ colorScheme: scheme });
+    await this.page.setViewportSize(size(width));
   }
 
   async watch() {
