@@ -98,7 +98,7 @@ func (m ofMany) fill(ctx context.Context, history, same *dealtest.Bulk) (events 
 // carried waits until the warehouse has the log, of two ranges at least, and has rolled up one.
 func (m ofMany) carried(t *testing.T, last uint64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	shown := regexp.MustCompile(`(?m)^dealreg_aggregator_.*`)
 	for done := regexp.MustCompile(fmt.Sprintf(`(?s)_checkpoint %d\n.*_rolled_up [1-9]`, last)); ; {

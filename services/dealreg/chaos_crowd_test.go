@@ -91,7 +91,7 @@ func (c *crowd) insist(e stream.Event) bool {
 		c.t.Error(err)
 		return false
 	}
-	for late := time.Now().Add(2 * time.Minute); ; {
+	for late := time.Now().Add(patience); ; {
 		ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Second)
 		sequence, err := c.log.Append(ctx, d)
 		cancel()
@@ -121,10 +121,10 @@ func (c *crowd) acknowledged() int {
 // more waits until that many more events were acknowledged, for each writer on average.
 func (c *crowd) more(n int) {
 	c.t.Helper()
-	late := time.Now().Add(90 * time.Second)
+	late := time.Now().Add(patience)
 	for want := c.acknowledged() + n*crowdWriters; c.acknowledged() < want; {
 		if time.Now().After(late) || pause(c.t.Context(), time.Millisecond) != nil {
-			c.t.Fatalf("%d events are missing after 90 seconds: the log does not go on by itself", want-c.acknowledged())
+			c.t.Fatalf("%d events are missing after %v: the log does not go on by itself", want-c.acknowledged(), patience)
 		}
 	}
 }
@@ -134,7 +134,7 @@ func (c *crowd) more(n int) {
 func (c *crowd) check(first int) {
 	c.t.Helper()
 	c.end()
-	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	consumer, err := c.js.OrderedConsumer(ctx, stream.DealsStream, jetstream.OrderedConsumerConfig{})
 	if err != nil {
@@ -214,7 +214,7 @@ func TestChaos_BatchesGoOnWhenTheDiskHasRoomAgain(t *testing.T) {
 	c := newCrowd(t, nc)
 	c.more(2)
 	shrink(t, disk)
-	for late := time.Now().Add(time.Minute); len(health.Failing()) == 0; {
+	for late := time.Now().Add(patience); len(health.Failing()) == 0; {
 		if time.Now().After(late) || pause(t.Context(), 10*time.Millisecond) != nil {
 			t.Fatal("the broker does not notice that its disk is full")
 		}

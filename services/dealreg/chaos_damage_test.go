@@ -235,7 +235,7 @@ func (w *witness) knock() *knocking {
 // until waits until it came to the count some more times for each worker.
 func (*knocking) until(t *testing.T, count *atomic.Int64) {
 	t.Helper()
-	late := time.Now().Add(time.Minute)
+	late := time.Now().Add(patience)
 	for want := count.Load() + 4*workers; count.Load() < want; {
 		if time.Now().After(late) || pause(t.Context(), time.Millisecond) != nil {
 			t.Fatal("the load does not go on")
@@ -259,7 +259,7 @@ func remembered(t *testing.T, nc *nats.Conn, sequence int) {
 		t.Fatal(err)
 	}
 	defer func() { _ = watcher.Stop() }()
-	late := time.After(time.Minute)
+	late := time.After(patience)
 	for {
 		select {
 		case entry := <-watcher.Updates():
@@ -372,7 +372,7 @@ func (w *witness) reads(t *testing.T) {
 func (p *process) says(expression string) string {
 	p.t.Helper()
 	pattern := regexp.MustCompile(expression)
-	for late := time.Now().Add(time.Minute); ; {
+	for late := time.Now().Add(patience); ; {
 		text := p.readiness()
 		if pattern.MatchString(text) {
 			return text

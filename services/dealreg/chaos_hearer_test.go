@@ -49,7 +49,7 @@ func (h *hearer) heardAll(t *testing.T, log [][]byte) {
 		}
 		missing[e.ID()] = true
 	}
-	for late := time.Now().Add(3 * time.Minute); ; {
+	for late := time.Now().Add(patience); ; {
 		h.mu.Lock()
 		for id := range missing {
 			if h.ids[id] {

@@ -190,7 +190,7 @@ func (p *plant) signal(name string, s syscall.Signal) {
 // enginePID is the process that works in the engine's folder. It waits while the engine is being started.
 func (p *plant) enginePID() int {
 	p.t.Helper()
-	late := time.Now().Add(time.Minute)
+	late := time.Now().Add(patience)
 	for {
 		folders, err := filepath.Glob("/proc/[0-9]*/cwd")
 		if err != nil || time.Now().After(late) {
@@ -393,7 +393,7 @@ func (w *wire) loses(body []byte) bool {
 // hasLost waits until one more is counted.
 func (*wire) hasLost(t *testing.T, count *atomic.Int64) {
 	t.Helper()
-	late := time.Now().Add(time.Minute)
+	late := time.Now().Add(patience)
 	for before := count.Load(); count.Load() == before; {
 		if time.Now().After(late) || pause(t.Context(), time.Millisecond) != nil {
 			t.Fatal("nothing was lost that should be")

@@ -63,7 +63,7 @@ func paused(name string) fault {
 func killedAt(calls string, nth int) fault {
 	return fault{fmt.Sprintf("kill -9 of %s at %s %d", engineName, calls, nth), func(p *plant) {
 		strace := needs(p.t, "strace", "strace")
-		ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 		defer cancel()
 		pid := p.enginePID()
 		out, err := exec.CommandContext(ctx, strace, "-f", "-qq", "-o", "/dev/null", "-p", strconv.Itoa(pid),

@@ -103,7 +103,7 @@ func (w *witness) populate(key string) {
 // follows waits until every service knows the members and their keys: each hears of them by itself.
 func (w *witness) follows() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	for i := range workers {
 		for {
@@ -182,7 +182,7 @@ func (w *witness) win(load string, worker, n int) {
 
 // insist sends a request until it is answered, as a client does that hears nothing: always the same, with the same key.
 func (w *witness) insist(by *client, r call) (d registry.Deal, ok bool) {
-	late := time.Now().Add(2 * time.Minute)
+	late := time.Now().Add(patience)
 	for {
 		var body json.RawMessage
 		r.into = &body
@@ -225,7 +225,7 @@ func (w *witness) kept() int {
 // more waits until that many more changes are acknowledged than when it was called: the system goes on by itself.
 func (w *witness) more(n int) {
 	w.t.Helper()
-	late := time.After(90 * time.Second)
+	late := time.After(patience)
 	for want := w.kept() + n; ; {
 		w.mu.Lock()
 		have, arrived := len(w.receipts), w.arrived
@@ -236,7 +236,7 @@ func (w *witness) more(n int) {
 		select {
 		case <-arrived:
 		case <-late:
-			w.t.Fatalf("%d changes are missing after 90 seconds: the system does not go on by itself", want-have)
+			w.t.Fatalf("%d changes are missing after %v: the system does not go on by itself", want-have, patience)
 		}
 	}
 }
@@ -331,7 +331,7 @@ func (w *witness) readLog() {
 // logEntries reads the payloads of the log, which must have every sequence from 1 on.
 func (w *witness) logEntries() [][]byte {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	response, err := newClient(w.door.url(), w.key).send(ctx, call{method: http.MethodGet, path: "/v1/log"})
 	if err != nil {

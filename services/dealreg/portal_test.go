@@ -102,7 +102,7 @@ func (v *visitor) until(path, text string) {
 	v.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for late := time.Now().Add(time.Minute); !strings.Contains(v.get(path).text, text); <-tick.C {
+	for late := time.Now().Add(patience); !strings.Contains(v.get(path).text, text); <-tick.C {
 		if time.Now().After(late) {
 			v.t.Fatalf("%s never had %s", path, text)
 		}
