@@ -16,11 +16,15 @@ func TestNext_LeavesNobodyAbleToWorkOutADeal(t *testing.T) {
 	for associations := 1; associations <= 3; associations++ {
 		attack(t, fmt.Sprint(associations), associations, func(*rand.Rand, *disclosuretest.World) {})
 	}
-	for _, twist := range disclosuretest.Twists {
+	twists := append(slices.Clone(disclosuretest.Twists), disclosuretest.Twist{
+		Name: "pairs that waive and take it back",
+		Do:   func(rnd *rand.Rand, w *disclosuretest.World) { w.Waver(rnd) },
+	})
+	for _, twist := range twists {
 		attack(t, twist.Name, 2, twist.Do)
 	}
 	attack(t, "all of that", 2, func(rnd *rand.Rand, w *disclosuretest.World) {
-		for _, twist := range disclosuretest.Twists {
+		for _, twist := range twists {
 			if rnd.IntN(2) == 0 {
 				twist.Do(rnd, w)
 			}

@@ -130,6 +130,8 @@ func (s *system) add(index int, d dealAt, books []*book) {
 	}
 	anyShown := len(elsewhere) > 0
 	for _, at := range d {
+		year := books[at.book].year
+		anyShown = anyShown || year.expects(year.Deals[at.index]) // perhaps it will be: so it covers no other deal, and is kept
 		for _, r := range s.runs(books[at.book], at, elsewhere) {
 			anyShown = anyShown || r.shown
 			if !r.shown {

@@ -34,6 +34,11 @@ func (y Year) Silent() bool { return y.Policy != Open && y.OpenUntil == 0 && len
 // live tells whether the board sees, or saw, the deal as the event of the sequence left it.
 func (y Year) live(sequence uint64) bool { return y.Policy == Open || sequence <= y.OpenUntil }
 
+// expects tells whether the board sees the deal as soon as there is a rate, if it still sees everything then.
+func (y Year) expects(d Deal) bool {
+	return y.Policy == Open && len(d.States) > 0 && d.States[len(d.States)-1].Unconverted
+}
+
 // Deal is what one deal counted for in the year, from the first event of the log to the latest.
 type Deal struct {
 	ID     deal.ID

@@ -245,8 +245,8 @@ func (a *Attacker) Attack() []Finding {
 	return found
 }
 
-// targets lists, for each deal that the group has never known, what it counts for in each association, as a whole and by
-// chapter, and by how much it changed from one release to the next.
+// targets lists what the group does not know of each deal: what it counts for in each association, as a whole and by chapter,
+// without the shares that the group knows, and by how much it changed from one release to the next.
 func (a *Attacker) targets(knows map[int]bool) []target {
 	seen := map[string]bool{}
 	var targets []target
@@ -267,8 +267,10 @@ func (a *Attacker) targets(knows map[int]bool) []target {
 		for i, factor := range of {
 			if factor.Sign() == 0 {
 				delete(of, i)
-			} else if knows[i] {
+			} else if knows[i] && both {
 				return
+			} else if knows[i] {
+				delete(of, i)
 			}
 		}
 		if !seen[what] && len(of) > 0 {

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/dealreg/dealreg/pkg/deal"
 	"github.com/dealreg/dealreg/pkg/disclosure"
 )
 
@@ -23,9 +24,13 @@ func Publish(rnd *rand.Rand, w *World) ([]Statement, []disclosure.Year) {
 			if y.Silent || at < w.Last && between(rnd, 0, 3) == 0 {
 				continue
 			}
-			others := slices.Delete(slices.Clone(years), i, i+1)
+			if w.Wavering {
+				years[i].Waived = slices.DeleteFunc(slices.Clone(y.Waived), func(disclosure.Pair) bool { return rnd.IntN(2) == 0 })
+			}
+			known := w.unforeseen(years, at)
+			others := slices.Delete(slices.Clone(known), i, i+1)
 			closing := at == w.Last && rnd.IntN(2) == 0
-			r := disclosure.Next(years[i], at, closing, others)
+			r := disclosure.Next(known[i], at, closing, others)
 			years[i].Released = append(slices.Clip(years[i].Released), r)
 			statements = append(statements, w.read(i, years[i], r))
 		}
@@ -33,6 +38,28 @@ func Publish(rnd *rand.Rand, w *World) ([]Statement, []disclosure.Year) {
 			return statements, years
 		}
 	}
+}
+
+// unforeseen gives the years without the states that a rate brings which is not there when the log holds the sequence.
+func (w *World) unforeseen(years []disclosure.Year, at uint64) []disclosure.Year {
+	waits := map[deal.ID]bool{}
+	for _, d := range w.Deals {
+		for _, v := range d.Versions {
+			if v.Sequence <= at {
+				waits[d.ID] = v.NoRate
+			}
+		}
+	}
+	years = slices.Clone(years)
+	for i := range years {
+		years[i].Deals = slices.Clone(years[i].Deals)
+		for j, d := range years[i].Deals {
+			if waits[d.ID] {
+				years[i].Deals[j].States = slices.DeleteFunc(slices.Clone(d.States), func(s disclosure.State) bool { return s.Sequence > at })
+			}
+		}
+	}
+	return years
 }
 
 // read takes the figures out of a release.

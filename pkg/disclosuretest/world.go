@@ -23,6 +23,7 @@ type World struct {
 	Years     []Year
 	Deals     []History
 	Last      uint64 // sequence
+	Wavering  bool   // pairs waive and take it back: Publish draws for each release which of Waived hold
 }
 
 // Year is one year of one of the associations of a world.
@@ -49,6 +50,7 @@ type History struct {
 type Version struct {
 	Sequence  uint64
 	Void      bool
+	NoRate    bool // counts for nothing yet in foreign associations
 	Month     calendar.Date
 	ByParties bool
 	Companies []int
@@ -208,6 +210,34 @@ var Twists = []Twist{
 			d.Versions = append(d.Versions, last)
 		}
 	}},
+	{"rates that come late, of an association that may be open", func(rnd *rand.Rand, w *World) {
+		y := &w.Years[1]
+		y.Foreign = true
+		if rnd.IntN(2) == 0 {
+			y.open(rnd.IntN(2) == 0, 0)
+		}
+		for i := range w.Deals {
+			d := &w.Deals[i]
+			if last := len(d.Versions) - 1; rnd.IntN(3) == 0 {
+				w.Last++
+				restated := d.Versions[last]
+				restated.Sequence, d.Versions[last].NoRate = w.Last, true
+				d.Versions = append(d.Versions, restated)
+			}
+		}
+	}},
+}
+
+// Waver lets pairs waive and take it back, those of some deals of two among them.
+func (w *World) Waver(rnd *rand.Rand) {
+	w.Wavering = true
+	for i := range w.Years {
+		for _, d := range w.Deals {
+			if v := d.Versions[0]; len(v.Companies) == 2 && rnd.IntN(3) == 0 {
+				w.Years[i].Waived = append(w.Years[i].Waived, disclosure.NewPair(ID(Company, v.Companies[0]), ID(Company, v.Companies[1])))
+			}
+		}
+	}
 }
 
 // BecomeOpen lets the board of an association see everything of the year that follows, in which deals are won and from
@@ -316,8 +346,20 @@ type Term struct {
 	factor  *big.Rat
 }
 
-// members gives what each share of the version counts for in the year; none when it does not count there.
+// members gives what each share of the version counts for in the year; none when it does not count there, or not yet.
 func (w *World) members(y Year, d History, v Version) []Term {
+	if v.NoRate && y.Foreign {
+		return nil
+	}
+	return w.converted(y, d, v)
+}
+
+// waits tells whether the version counts in the year as soon as there is a rate.
+func (w *World) waits(y Year, d History, v Version) bool {
+	return v.NoRate && y.Foreign && w.converted(y, d, v) != nil
+}
+
+func (w *World) converted(y Year, d History, v Version) []Term {
 	factor := big.NewRat(1, 1)
 	if y.Foreign {
 		factor.SetInt64(d.Rate)
@@ -396,7 +438,7 @@ func (v Version) Sum(terms []Term) int64 {
 
 // State gives what the version counts for in the year.
 func (w *World) State(y Year, d History, v Version) disclosure.State {
-	state := disclosure.State{Sequence: v.Sequence, Month: v.Month, ByParties: v.ByParties}
+	state := disclosure.State{Sequence: v.Sequence, Month: v.Month, ByParties: v.ByParties, Unconverted: w.waits(y, d, v)}
 	for _, g := range w.Groups(v) {
 		state.Groups = append(state.Groups, ID(Group, g))
 	}
@@ -434,7 +476,7 @@ func (w *World) Year(rnd *rand.Rand, y Year, released []disclosure.Release) disc
 			}
 			given.States = append(given.States, state)
 		}
-		if slices.ContainsFunc(given.States, disclosure.State.Counts) {
+		if slices.ContainsFunc(given.States, func(s disclosure.State) bool { return s.Counts() || s.Unconverted }) {
 			result.Deals = append(result.Deals, given)
 		}
 	}
@@ -443,7 +485,7 @@ func (w *World) Year(rnd *rand.Rand, y Year, released []disclosure.Release) disc
 
 func sameFigures(a, b disclosure.State) bool {
 	if a.Counts() != b.Counts() || !a.Counts() {
-		return a.Counts() == b.Counts()
+		return a.Counts() == b.Counts() && a.Unconverted == b.Unconverted
 	}
 	return a.Month == b.Month && a.ByParties == b.ByParties && slices.Equal(a.Chapters, b.Chapters) && slices.Equal(a.Pairs, b.Pairs)
 }
