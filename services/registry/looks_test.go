@@ -115,14 +115,7 @@ func TestLooks_AreReadByAuditorsOfTheAssociationPageByPage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := w.register("k", registration(w.a, w.b))
-	elsewhere := newID()
-	revision, err := w.service.cfg.Store.PutAssociation(t.Context(), roster.Association{ID: elsewhere, Name: "Other", TimeZone: "UTC", YearStartsIn: 1, ReportingCurrency: "EUR"})
-	if err == nil {
-		err = w.service.cfg.Roster.WaitFor(t.Context(), roster.Associations, revision)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	elsewhere := w.associate("EUR")
 	_, all := w.issue(roster.Scope{Role: roster.RoleAuditor})
 	_, own := w.issue(roster.Scope{Role: roster.RoleAuditor, AssociationID: w.association})
 	_, other := w.issue(roster.Scope{Role: roster.RoleAuditor, AssociationID: elsewhere})

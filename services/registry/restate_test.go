@@ -208,16 +208,7 @@ func TestRestate_CountsAMembershipThatIsCorrectedBackwards(t *testing.T) {
 	wantSums(t, w.counts(w.association, projected()), 110000, 1, 0)
 
 	// Another association gets two of the parties as members on that day.
-	other := newID()
-	revision, err := w.service.cfg.Store.PutAssociation(t.Context(), roster.Association{
-		ID: other, Name: "Coast", TimeZone: "Europe/London", YearStartsIn: 1, ReportingCurrency: "GBP", Disclosure: roster.DisclosureOpen,
-	})
-	if err == nil {
-		err = w.service.cfg.Roster.WaitFor(t.Context(), roster.Associations, revision)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := w.associate("GBP")
 	w.member(other, w.a, calendar.New(2020, time.January, 1))
 	w.looked(roster.Members, w.member(other, w.b, calendar.New(2020, time.January, 1)))
 	e := w.last(d.ID)
@@ -242,16 +233,7 @@ func TestRestate_CountsAnImportedDealInItsAssociationOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	projected := w.project()
-	other := newID()
-	revision, err := w.service.cfg.Store.PutAssociation(t.Context(), roster.Association{
-		ID: other, Name: "Coast", TimeZone: "Europe/London", YearStartsIn: 1, ReportingCurrency: "EUR", Disclosure: roster.DisclosureOpen,
-	})
-	if err == nil {
-		err = w.service.cfg.Roster.WaitFor(t.Context(), roster.Associations, revision)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := w.associate("EUR")
 	file := "external_ref,title,customer,customer_country,currency,amount,status,won_on,party_1,party_2\n" +
 		"R1,Depot,Contoso AG,DE,USD,100.00,won," + yesterday() + ",alder.example,birch.example\n"
 	if state := w.imported(w.registrar, file, ""); state.Registered != 1 {

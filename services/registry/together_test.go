@@ -20,16 +20,7 @@ var together deal.ID
 // reporting is another association, of which the companies have been members since 2020, and the key of its registrar.
 func (w *world) reporting(currency money.Currency, members ...deal.ID) (association deal.ID, registrar string) {
 	w.t.Helper()
-	association = newID()
-	revision, err := w.service.cfg.Store.PutAssociation(w.t.Context(), roster.Association{
-		ID: association, Name: "Coast", TimeZone: "Europe/London", YearStartsIn: 1, ReportingCurrency: currency, Disclosure: roster.DisclosureOpen,
-	})
-	if err == nil {
-		err = w.service.cfg.Roster.WaitFor(w.t.Context(), roster.Associations, revision)
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	association = w.associate(currency)
 	for _, company := range members {
 		w.looked(roster.Members, w.member(association, company, calendar.New(2020, time.January, 1)))
 	}

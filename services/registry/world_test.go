@@ -21,6 +21,7 @@ import (
 	"github.com/dealreg/dealreg/pkg/embedded"
 	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/lifecycle"
+	"github.com/dealreg/dealreg/pkg/money"
 	"github.com/dealreg/dealreg/pkg/roster"
 	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
@@ -66,6 +67,22 @@ func (w *world) another(later time.Duration, change ...func(*Service)) *world {
 	other.url = listener.URL
 	<-s.Opened()
 	return &other
+}
+
+// associate makes one more association of the reporting currency and waits until the roster knows it.
+func (w *world) associate(currency money.Currency) deal.ID {
+	w.t.Helper()
+	id := newID()
+	revision, err := w.service.cfg.Store.PutAssociation(w.t.Context(), roster.Association{
+		ID: id, Name: "Coast", TimeZone: "Europe/London", YearStartsIn: 1, ReportingCurrency: currency, Disclosure: roster.DisclosureOpen,
+	})
+	if err == nil {
+		err = w.service.cfg.Roster.WaitFor(w.t.Context(), roster.Associations, revision)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return id
 }
 
 // project runs an aggregator until the test ends, and gives what waits until the warehouse has all of the log.
