@@ -49,3 +49,18 @@ func CutPage[T any](items []T, limit int, position func(T) string) (page []T, ne
 	}
 	return items[:limit], position(items[limit-1])
 }
+
+// SelectPage gives the page of all items that was asked for, and the position of its last item when there are more. The
+// positions of the items rise. The error is a Problem.
+func SelectPage[T any](items []T, p Paging, position func(T) string) (page []T, next string, err error) {
+	after, err := p.Position()
+	if err != nil {
+		return nil, "", err
+	}
+	first := 0
+	for first < len(items) && after != "" && position(items[first]) <= after {
+		first++
+	}
+	page, next = CutPage(items[first:], p.Limit, position)
+	return page, next, nil
+}

@@ -105,7 +105,7 @@ func (s *Service) listAssociations(ctx context.Context, in *struct{ httpapi.Pagi
 			seen = append(seen, a)
 		}
 	}
-	items, next, err := page(seen, in.Paging, func(a roster.Association) string { return a.ID.String() })
+	items, next, err := httpapi.SelectPage(seen, in.Paging, func(a roster.Association) string { return a.ID.String() })
 	if err != nil {
 		return nil, err
 	}

@@ -119,7 +119,7 @@ func (s *Service) listChapters(ctx context.Context, in *struct {
 	if _, err := s.association(ctx, in.AssociationID); err != nil {
 		return nil, err
 	}
-	items, next, err := page(s.cfg.Roster.Chapters(in.AssociationID), in.Paging, func(c roster.Chapter) string { return c.ID.String() })
+	items, next, err := httpapi.SelectPage(s.cfg.Roster.Chapters(in.AssociationID), in.Paging, func(c roster.Chapter) string { return c.ID.String() })
 	if err != nil {
 		return nil, err
 	}

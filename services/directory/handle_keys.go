@@ -106,7 +106,7 @@ func (s *Service) listKeys(ctx context.Context, in *struct{ httpapi.Paging }) (*
 			seen = append(seen, k)
 		}
 	}
-	items, next, err := page(seen, in.Paging, func(k roster.Key) string { return k.ID.String() })
+	items, next, err := httpapi.SelectPage(seen, in.Paging, func(k roster.Key) string { return k.ID.String() })
 	if err != nil {
 		return nil, err
 	}

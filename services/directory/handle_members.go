@@ -153,7 +153,7 @@ func (s *Service) listMembers(ctx context.Context, in *struct {
 		own, _ := s.cfg.Roster.Membership(caller.Company, in.AssociationID) // who sees the association is a member
 		members = []roster.Membership{own}
 	}
-	items, next, err := page(members, in.Paging, func(m roster.Membership) string { return m.CompanyID.String() })
+	items, next, err := httpapi.SelectPage(members, in.Paging, func(m roster.Membership) string { return m.CompanyID.String() })
 	if err != nil {
 		return nil, err
 	}

@@ -184,7 +184,7 @@ func (s *Service) listPeople(ctx context.Context, in *struct{ httpapi.Paging }) 
 			seen = append(seen, p)
 		}
 	}
-	items, next, err := page(seen, in.Paging, func(p roster.Person) string { return p.ID.String() })
+	items, next, err := httpapi.SelectPage(seen, in.Paging, func(p roster.Person) string { return p.ID.String() })
 	if err != nil {
 		return nil, err
 	}

@@ -121,7 +121,7 @@ func (s *Service) listRates(_ context.Context, in *struct {
 			days = append(days, day)
 		}
 	}
-	items, next, err := page(days, in.Paging, func(d money.Day) string { return d.Date.String() })
+	items, next, err := httpapi.SelectPage(days, in.Paging, func(d money.Day) string { return d.Date.String() })
 	if err != nil {
 		return nil, err
 	}

@@ -147,7 +147,7 @@ func (s *Service) listWaivers(ctx context.Context, in *struct {
 	}
 	position := func(k roster.WaiverKey) string { return k.Association.String() + k.Partner.String() }
 	slices.SortFunc(seen, func(a, b roster.WaiverKey) int { return cmp.Compare(position(a), position(b)) })
-	items, next, err := page(seen, in.Paging, position)
+	items, next, err := httpapi.SelectPage(seen, in.Paging, position)
 	if err != nil {
 		return nil, err
 	}

@@ -159,20 +159,6 @@ func answer(err error) error {
 // newID is a UUIDv7, so that the order of IDs is the order in which things were made.
 func newID() deal.ID { return deal.ID(uuid.Must(uuid.NewV7())) }
 
-// page cuts one page out of items that are in the order of their positions.
-func page[T any](items []T, p httpapi.Paging, position func(T) string) ([]T, string, error) {
-	after, err := p.Position()
-	if err != nil {
-		return nil, "", err
-	}
-	first := 0
-	for first < len(items) && after != "" && position(items[first]) <= after {
-		first++
-	}
-	cut, next := httpapi.CutPage(items[first:], p.Limit, position)
-	return cut, next, nil
-}
-
 func mapAll[A, B any](as []A, f func(A) B) []B {
 	bs := make([]B, len(as))
 	for i, a := range as {

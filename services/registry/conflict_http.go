@@ -88,7 +88,7 @@ func (c *conflicts) routes(api huma.API) {
 
 // list answers GET /v1/deals/{id}/conflicts. What the caller may not see is left out before the log is asked, so that it
 // takes no longer than if it were not there.
-func (c *conflicts) list(ctx context.Context, in *dealInput) (*httpapi.List[Conflict], error) {
+func (c *conflicts) list(ctx context.Context, in *dealListInput) (*httpapi.List[Conflict], error) {
 	if err := c.s.isOpen(); err != nil {
 		return nil, err
 	}
@@ -102,12 +102,14 @@ func (c *conflicts) list(ctx context.Context, in *dealInput) (*httpapi.List[Conf
 	if _, sees := actorOn(last, caller); !sees {
 		return nil, httpapi.NotFound()
 	}
+	flags := slices.DeleteFunc(c.index.of(in.ID), func(f flag) bool { return !f.isSeenBy(caller) })
+	flags, next, err := httpapi.SelectPage(flags, in.Paging, func(f flag) string { return f.other(in.ID).String() })
+	if err != nil {
+		return nil, err
+	}
 	var seen []Conflict
 	shown := []stream.Stored{last}
-	for _, f := range c.index.of(in.ID) {
-		if !f.isSeenBy(caller) {
-			continue
-		}
+	for _, f := range flags {
 		other, err := c.s.log.Last(ctx, f.other(in.ID))
 		if err != nil {
 			return nil, c.s.problem(in.ID, err)
@@ -121,7 +123,7 @@ func (c *conflicts) list(ctx context.Context, in *dealInput) (*httpapi.List[Conf
 	if err := c.s.looked(ctx, conflictsRoute, shown...); err != nil {
 		return nil, err
 	}
-	return httpapi.NewList(seen, ""), nil
+	return httpapi.NewList(seen, next), nil
 }
 
 // decide answers POST /v1/deals/{id}/conflicts/{other}/decide.

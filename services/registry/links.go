@@ -138,7 +138,7 @@ func (s *Service) needsLink(d deal.Deal, r LinkRequest) error {
 }
 
 // listLinks answers GET /v1/deals/{id}/links.
-func (s *Service) listLinks(ctx context.Context, in *dealInput) (*httpapi.List[DealLink], error) {
+func (s *Service) listLinks(ctx context.Context, in *dealListInput) (*httpapi.List[DealLink], error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	last, _, err := s.registrarOn(ctx, in.ID)
@@ -154,7 +154,11 @@ func (s *Service) listLinks(ctx context.Context, in *dealInput) (*httpapi.List[D
 			links = append(links, viewOfLink(g))
 		}
 	}
-	return httpapi.NewList(links, ""), nil
+	page, next, err := httpapi.SelectPage(links, in.Paging, func(l DealLink) string { return l.ID.String() })
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.NewList(page, next), nil
 }
 
 // revokeLink answers DELETE /v1/deals/{id}/links/{link_id}.

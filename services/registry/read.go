@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -15,6 +16,12 @@ import (
 
 type dealInput struct {
 	ID deal.ID `path:"id" doc:"The deal"`
+}
+
+// dealListInput asks for a list of what belongs to one deal.
+type dealListInput struct {
+	ID deal.ID `path:"id" doc:"The deal"`
+	httpapi.Paging
 }
 
 // get answers GET /v1/deals/{id}.
@@ -67,14 +74,8 @@ type HistoryChange struct {
 	To    any    `json:"to,omitempty"`
 }
 
-type history struct {
-	Body struct {
-		Items []HistoryEvent `json:"items"`
-	}
-}
-
 // events answers GET /v1/deals/{id}/events: those of the deal's events that the caller may hear of.
-func (s *Service) events(ctx context.Context, in *dealInput) (*history, error) {
+func (s *Service) events(ctx context.Context, in *dealListInput) (*httpapi.List[HistoryEvent], error) {
 	if err := s.isOpen(); err != nil {
 		return nil, err
 	}
@@ -91,8 +92,7 @@ func (s *Service) events(ctx context.Context, in *dealInput) (*history, error) {
 	if err := s.looked(ctx, dealRoute+"/events", all[len(all)-1]); err != nil {
 		return nil, err
 	}
-	result := &history{}
-	result.Body.Items = []HistoryEvent{}
+	var told []HistoryEvent
 	before, earlier := map[string]any{}, deal.Deal{}
 	for _, e := range all {
 		after, err := fields(e.Deal)
@@ -103,13 +103,17 @@ func (s *Service) events(ctx context.Context, in *dealInput) (*history, error) {
 		if sees {
 			h := historyEvent(e, changes(before, after))
 			h.Summary = summary(e.Event.Event, earlier, who(s.cfg.Roster, e.By))
-			result.Body.Items = append(result.Body.Items, h)
+			told = append(told, h)
 		}
 		if before, earlier = after, e.Deal; !sees {
 			before = map[string]any{} // nor of what it was before it came to the caller
 		}
 	}
-	return result, nil
+	page, next, err := httpapi.SelectPage(told, in.Paging, func(e HistoryEvent) string { return fmt.Sprintf("%020d", e.Revision) })
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.NewList(page, next), nil
 }
 
 func historyEvent(e stream.Stored, changed []HistoryChange) HistoryEvent {

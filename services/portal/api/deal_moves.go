@@ -108,9 +108,7 @@ type Change struct {
 
 // History reads a deal's events, the first one first.
 func (c *Client) History(ctx context.Context, id deal.ID) ([]Event, error) {
-	var p Page[Event]
-	err := c.get(ctx, &p, nil, "/v1/deals/%s/events", id)
-	return p.Items, err
+	return all[Event](ctx, c, nil, "/v1/deals/%s/events", id)
 }
 
 // Conflict is a flag that two deals may be one.
@@ -122,9 +120,7 @@ type Conflict struct {
 
 // Conflicts reads the flags of a deal that the caller may know of.
 func (c *Client) Conflicts(ctx context.Context, id deal.ID) ([]Conflict, error) {
-	var p Page[Conflict]
-	err := c.get(ctx, &p, nil, "/v1/deals/%s/conflicts", id)
-	return p.Items, err
+	return all[Conflict](ctx, c, nil, "/v1/deals/%s/conflicts", id)
 }
 
 // Card is what everybody may know of a company.

@@ -36,9 +36,7 @@ type DealLinkInput struct {
 
 // DealLinks lists the links to a deal.
 func (c *Client) DealLinks(ctx context.Context, id deal.ID) ([]DealLink, error) {
-	var p Page[DealLink]
-	err := c.get(ctx, &p, nil, "/v1/deals/%s/links", id)
-	return p.Items, err
+	return all[DealLink](ctx, c, nil, "/v1/deals/%s/links", id)
 }
 
 // LinkDeal makes one.
