@@ -3,8 +3,9 @@
 -- of an association with each sign, so the sign tells which pairs belong to it. What waits for a rate has no pairs: it is
 -- the company's when the company was a party at that event.
 --
--- Deals to which it never was a party are left out first, before their entries are read; so PREWHERE, which FINAL does not
--- choose by itself. It may, since all rows of a sequence that have entries are of the same deal.
+-- Deals to which it was no party at any event that posted to the year are left out first, before their entries are read: few
+-- are left, and of few pieces of the log. So PREWHERE, which FINAL does not choose by itself. It may, since all rows of a
+-- sequence that have entries are of the same deal.
 WITH arrayExists(j -> entry.kind[j] = 'pair' AND entry.association_id[j] = entry.association_id[i] AND entry.deals[j] = entry.deals[i]
     AND (entry.a[j] = {company:UUID} OR entry.b[j] = {company:UUID}), arrayEnumerate(entry.kind)) AS own
 SELECT
@@ -27,7 +28,9 @@ FROM
         argMax(has(companies, {company:UUID}), seq) AS is_party
     FROM deal_events FINAL
     ARRAY JOIN arrayEnumerate(entry.kind) AS i
-    PREWHERE deal_id IN (SELECT deal_id FROM deal_events WHERE seq <= {up_to:UInt64} AND has(companies, {company:UUID}))
+    PREWHERE deal_id IN (
+        SELECT deal_id FROM deal_events
+        WHERE seq <= {up_to:UInt64} AND has(entry.year, {year:Int32}) AND has(companies, {company:UUID}))
     WHERE seq <= {up_to:UInt64}
       AND notEmpty(entry.kind)
       AND entry.kind[i] = 'association'
