@@ -37,7 +37,7 @@ func (s *Service) rollUp(ctx context.Context) error {
 		s.metrics.rolledUp.Set(float64(upTo))
 		s.tried()
 		step := s.cfg.Warehouse.RollupStep()
-		if err := s.WaitFor(ctx, upTo-upTo%step+2*step-1); err != nil {
+		if err := s.WaitFor(ctx, (upTo+1)/step*step+step-1); err != nil { // the last sequence of the next range
 			return err
 		}
 	}

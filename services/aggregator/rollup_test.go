@@ -51,6 +51,21 @@ func TestRun_RollsUpWhatIsClosed(t *testing.T) {
 	b.holds(1150, 1150, 0)
 }
 
+// A report then reads at most about one of the shortest ranges event by event.
+func TestRun_RollsUpARangeAsSoonAsItIsClosed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.inShortRanges()
+	s, _, _ := b.carry(won(1010))
+	b.rolledUp(999)
+	for _, last := range []uint64{1050, 1110, 1150} {
+		b.publish(won(int(last - s.Checkpoint()))...) // #nosec G115 -- below 100
+		b.wait(s, last)
+		b.rolledUp(last - last%50 - 1)
+	}
+	b.holds(1150, 1150, 0)
+}
+
 func TestRun_RollsUpAgainWhatIsRepaired(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
