@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -11,15 +12,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/lifecycle"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 	"github.com/dealreg/dealreg/pkg/webhook"
 )
-
-// Health hears what the service needs and lacks.
-type Health interface {
-	// Report takes the state of a part; nil says that it is well.
-	Report(part string, err error)
-}
 
 // Config is what the service needs. NATS, Warehouse and Key are required; neither engine must be alive yet.
 type Config struct {
@@ -29,7 +25,7 @@ type Config struct {
 	Guard     webhook.Guard        // where webhooks may go; the zero Guard allows public addresses over HTTPS only
 	Replicas  int                  // of the streams and buckets; 1 when 0
 
-	Health  Health                // hears of webhooks and of webhook attempts; nil for none
+	Health  *lifecycle.Health     // hears of webhooks and of webhook attempts; nil for none
 	Log     *zap.Logger           // nil for none
 	Metrics prometheus.Registerer // nil for none
 	Now     func() time.Time      // nil is the clock
@@ -71,7 +67,7 @@ func (c *Config) complete() error {
 		c.Log = zap.NewNop()
 	}
 	if c.Health == nil {
-		c.Health = deaf{}
+		c.Health = lifecycle.NewHealth()
 	}
 	if c.Now == nil {
 		c.Now = time.Now //nolint:forbidigo // the clock of the running service
@@ -79,13 +75,13 @@ func (c *Config) complete() error {
 	if c.Schedule == nil {
 		c.Schedule = standardSchedule
 	}
-	c.Deadline = either(c.Deadline, 15*time.Second)
-	c.Concurrency = either(c.Concurrency, 2)
-	c.IdleConnections = either(c.IdleConnections, 1000)
-	c.DisableAfter = either(c.DisableAfter, 5*24*time.Hour)
-	c.ProbeFirst, c.ProbeMost = either(c.ProbeFirst, 5*time.Second), either(c.ProbeMost, 5*time.Minute)
-	c.AckWait = either(c.AckWait, 90*time.Second)
-	c.Lease = either(c.Lease, 10*time.Second)
+	c.Deadline = cmp.Or(c.Deadline, 15*time.Second)
+	c.Concurrency = cmp.Or(c.Concurrency, 2)
+	c.IdleConnections = cmp.Or(c.IdleConnections, 1000)
+	c.DisableAfter = cmp.Or(c.DisableAfter, 5*24*time.Hour)
+	c.ProbeFirst, c.ProbeMost = cmp.Or(c.ProbeFirst, 5*time.Second), cmp.Or(c.ProbeMost, 5*time.Minute)
+	c.AckWait = cmp.Or(c.AckWait, 90*time.Second)
+	c.Lease = cmp.Or(c.Lease, 10*time.Second)
 	c.runner = uuid.NewString()
 	return nil
 }
@@ -93,15 +89,3 @@ func (c *Config) complete() error {
 func (c *Config) probing() probing {
 	return probing{After: probeAfter, First: c.ProbeFirst, Most: c.ProbeMost}
 }
-
-func either[T comparable](value, standard T) T {
-	var zero T
-	if value == zero {
-		return standard
-	}
-	return value
-}
-
-type deaf struct{}
-
-func (deaf) Report(string, error) {}

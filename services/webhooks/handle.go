@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -201,7 +202,7 @@ func (s *Service) createEndpoint(ctx context.Context, in *struct{ Body newEndpoi
 		return nil, httpapi.Unavailable("the endpoints are still being read", nil)
 	}
 	e.ID, e.URL, e.EventTypes, e.Description = deal.ID(uuid.Must(uuid.NewV7())), in.Body.URL, in.Body.EventTypes, in.Body.Description
-	e.Rate, e.Ordered, e.Signing = either(in.Body.RatePerSecond, standardRate), in.Body.Ordered, either(in.Body.Signing, signShared)
+	e.Rate, e.Ordered, e.Signing = cmp.Or(in.Body.RatePerSecond, standardRate), in.Body.Ordered, cmp.Or(in.Body.Signing, signShared)
 	e.Enabled, e.CreatedAt, e.CreatedBy = true, s.cfg.Now().UTC(), caller.KeyID
 	headers := map[string]*string{}
 	for name, value := range in.Body.Headers {
