@@ -197,8 +197,9 @@ func (w *world) settled() []record {
 			return false
 		}
 		var p position
-		p, records = w.bucket()
-		return p.Sequence >= last && !slices.ContainsFunc(records, func(r record) bool { return !r.State.final() })
+		before := len(records)
+		p, records = w.bucket() // which lacks what is written meanwhile: so it must be the same twice
+		return len(records) == before && p.Sequence >= last && !slices.ContainsFunc(records, func(r record) bool { return !r.State.final() })
 	})
 	return records
 }
