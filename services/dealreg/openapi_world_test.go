@@ -131,7 +131,7 @@ func (w *world) reads(own string) {
 		"/v1/volume?by=month&year=" + lastYear, "/v1/rates?limit=3",
 		own + "/volume?by=total&year=" + lastYear, own + "/volume?by=chapter&year=" + lastYear,
 		own + "/volume?by=pair&year=" + lastYear, own + "/volume?by=month&year=" + lastYear,
-		own + "/volume?by=pair&limit=1&company=" + w.ids["companies"] + "&year=" + lastYear, own + "/participation?year=" + lastYear,
+		own + "/volume?by=pair&limit=1&company=" + w.ids["companies"] + "&year=" + lastYear, own + "/participation?limit=1&year=" + lastYear,
 	} {
 		w.get(path)
 	}

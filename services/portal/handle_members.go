@@ -26,12 +26,16 @@ type partaker struct {
 func (v *visit) membersPage(b *body) error {
 	m := &membersView{}
 	if b.Live {
-		year, err := v.api.Participation(v.ctx, b.Association.ID, b.Year.Year, b.Sequence)
+		chapter, limit := v.r.URL.Query().Get("chapter"), mostMembers
+		if chapter != "" {
+			limit = 0 // who is in it, is told here
+		}
+		year, err := v.api.Participation(v.ctx, b.Association.ID, b.Year.Year, b.Sequence, limit)
 		if err != nil {
 			return err
 		}
-		if id := v.r.URL.Query().Get("chapter"); id != "" {
-			if m.Chapter, err = v.onlyChapter(b, id, &year); err != nil {
+		if chapter != "" {
+			if m.Chapter, err = v.onlyChapter(b, chapter, &year); err != nil {
 				return err
 			}
 		}
@@ -39,8 +43,8 @@ func (v *visit) membersPage(b *body) error {
 			m.TakingPart = append(m.TakingPart, partaker{p, b.Address + "/pairs?company=" + p.Company.ID.String()})
 		}
 		m.Others = year.Others[:min(mostMembers, len(year.Others))]
-		m.MoreTaking, m.MoreIdle = int64(len(year.TakingPart)-len(m.TakingPart)), int64(len(year.Others)-len(m.Others))
-		b.Members = &Members{TakingPart: new(len(year.TakingPart)), Of: len(year.TakingPart) + len(year.Others)}
+		m.MoreTaking, m.MoreIdle = int64(year.TakingPartCount-len(m.TakingPart)), int64(year.OthersCount-len(m.Others))
+		b.Members = &Members{TakingPart: new(year.TakingPartCount), Of: year.TakingPartCount + year.OthersCount}
 	}
 	b.Page = m
 	return v.show("members", v.speech.text("members.title", "year", b.Name()), b)
@@ -67,5 +71,6 @@ func (v *visit) onlyChapter(b *body, id string, year *api.Participation) (*api.C
 	}
 	year.TakingPart = slices.DeleteFunc(year.TakingPart, func(p api.Participant) bool { return !within[p.Company.ID] })
 	year.Others = slices.DeleteFunc(year.Others, func(n api.Named) bool { return !within[n.ID] })
+	year.TakingPartCount, year.OthersCount = len(year.TakingPart), len(year.Others)
 	return &chapters[at], nil
 }

@@ -19,8 +19,10 @@ type ParticipationReport struct {
 	AssociationID deal.ID `json:"association_id"`
 	Year          int     `json:"year" doc:"The association's year, by the calendar year in which it starts"`
 	AsOf
-	TakingPart []Participant `json:"taking_part" doc:"Who is in a pair of the year, by falling number of partners, then by name"`
-	Others     []Named       `json:"others" doc:"Who was a member on a day of the year and is in no pair, by name"`
+	TakingPart      []Participant `json:"taking_part" doc:"Who is in a pair of the year, by falling number of partners, then by name"`
+	Others          []Named       `json:"others" doc:"Who was a member on a day of the year and is in no pair, by name"`
+	TakingPartCount int           `json:"taking_part_count" doc:"How many took part, whatever the limit"`
+	OthersCount     int           `json:"others_count" doc:"How many others there are, whatever the limit"`
 }
 
 // Participant is a company that won deals with others.
@@ -29,7 +31,12 @@ type Participant struct {
 	Partners int   `json:"partners" doc:"With how many others" example:"4"`
 }
 
-func (s *Service) participation(ctx context.Context, in *Period) (*struct{ Body ParticipationReport }, error) {
+type participationInput struct {
+	Period
+	Limit int `query:"limit" minimum:"1" maximum:"1000" doc:"Only the first so many of each list; all when left out"`
+}
+
+func (s *Service) participation(ctx context.Context, in *participationInput) (*struct{ Body ParticipationReport }, error) {
 	association, known := s.cfg.Roster.Association(in.ID)
 	if !known || !maySee(httpapi.Caller(ctx), association, in.Year) {
 		return nil, httpapi.NotFound()
@@ -50,8 +57,14 @@ func (s *Service) participation(ctx context.Context, in *Period) (*struct{ Body 
 			report.Others = append(report.Others, s.company(company))
 		}
 	}
-	slices.SortFunc(report.TakingPart, func(a, b Participant) int { return cmp.Or(b.Partners-a.Partners, byName(a.Company, b.Company)) })
-	slices.SortFunc(report.Others, byName)
+	byName(report.TakingPart, func(p Participant) Named { return p.Company })
+	slices.SortStableFunc(report.TakingPart, func(a, b Participant) int { return b.Partners - a.Partners })
+	byName(report.Others, func(n Named) Named { return n })
+	report.TakingPartCount, report.OthersCount = len(report.TakingPart), len(report.Others)
+	if in.Limit > 0 {
+		report.TakingPart = report.TakingPart[:min(in.Limit, len(report.TakingPart))]
+		report.Others = report.Others[:min(in.Limit, len(report.Others))]
+	}
 	return &struct{ Body ParticipationReport }{report}, nil
 }
 
@@ -66,6 +79,14 @@ func (s *Service) membersOf(a roster.Association, year int) (companies []deal.ID
 	return companies
 }
 
-func byName(a, b Named) int {
-	return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), a.ID.Compare(b.ID))
+// byName sorts what names a company, without regard to capitals. The small letters of thousands of names are made once each.
+func byName[T any](all []T, of func(T) Named) {
+	small := make(map[deal.ID]string, len(all))
+	for _, one := range all {
+		small[of(one).ID] = strings.ToLower(of(one).Name)
+	}
+	slices.SortFunc(all, func(a, b T) int {
+		x, y := of(a).ID, of(b).ID
+		return cmp.Or(strings.Compare(small[x], small[y]), x.Compare(y))
+	})
 }

@@ -52,6 +52,11 @@ func TestParticipation_ListsWhoIsInAPairAndWhoElseWasAMember(t *testing.T) {
 	if before := read[reports.ParticipationReport](s, "board", path+"&as_of_sequence=1"); len(before.TakingPart) != 2 || before.AsOfSequence != 1 {
 		t.Errorf("got %+v", before)
 	}
+	all, first := got, read[reports.ParticipationReport](s, "board", path+"&limit=1")
+	all.TakingPart, all.Others = all.TakingPart[:1], all.Others[:1]
+	if !reflect.DeepEqual(first, all) || first.TakingPartCount != 3 || first.OthersCount != 2 {
+		t.Errorf("the first of each list: %+v", first)
+	}
 	for _, who := range []string{"member", "partner", "other registrar"} {
 		if answer := s.get(who, path); answer.Code != http.StatusNotFound {
 			t.Errorf("%s: %d", who, answer.Code)

@@ -190,6 +190,9 @@ func (c *Client) Spreadsheet(ctx context.Context, association deal.ID, year, rel
 type Participation struct {
 	TakingPart []Participant `json:"taking_part"`
 	Others     []Named       `json:"others"`
+
+	TakingPartCount int `json:"taking_part_count"`
+	OthersCount     int `json:"others_count"`
 }
 
 // Participant is a company with the number of its partners.
@@ -198,10 +201,13 @@ type Participant struct {
 	Partners int64 `json:"partners"`
 }
 
-// Participation reads who took part, with the events up to a sequence.
-func (c *Client) Participation(ctx context.Context, association deal.ID, year int, upTo uint64) (Participation, error) {
+// Participation reads who took part, with the events up to a sequence; the first so many of each list, or all with limit 0.
+func (c *Client) Participation(ctx context.Context, association deal.ID, year int, upTo uint64, limit int) (Participation, error) {
 	var p Participation
 	query := url.Values{"year": {strconv.Itoa(year)}, "as_of_sequence": {strconv.FormatUint(upTo, 10)}}
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
 	return p, c.get(ctx, &p, query, "/v1/associations/%s/participation", association)
 }
 
