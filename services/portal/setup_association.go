@@ -57,7 +57,7 @@ func (v *visit) associationForm(name, does string, a api.Association) *form {
 		field{Name: "year_starts_in", Kind: "select", Value: strconv.Itoa(a.YearStartsIn), Required: true, Options: months},
 		field{Name: "reporting_currency", Kind: "select", Value: a.ReportingCurrency, Required: true, Options: currencies},
 		field{Name: "disclosure", Kind: "radio", Value: a.Disclosure, Options: disclosures},
-		field{Name: "release_schedule", Kind: "select", Value: a.ReleaseSchedule, Options: schedules},
+		field{Name: "release_schedule", Kind: "select", Value: a.ReleaseSchedule, Required: true, Options: schedules},
 	)
 }
 
