@@ -57,9 +57,8 @@ func (s *Service) participation(ctx context.Context, in *participationInput) (*s
 			report.Others = append(report.Others, s.company(company))
 		}
 	}
-	byName(report.TakingPart, func(p Participant) Named { return p.Company })
-	slices.SortStableFunc(report.TakingPart, func(a, b Participant) int { return b.Partners - a.Partners })
-	byName(report.Others, func(n Named) Named { return n })
+	slices.SortFunc(report.TakingPart, func(a, b Participant) int { return cmp.Or(b.Partners-a.Partners, byName(a.Company, b.Company)) })
+	slices.SortFunc(report.Others, byName)
 	report.TakingPartCount, report.OthersCount = len(report.TakingPart), len(report.Others)
 	if in.Limit > 0 {
 		report.TakingPart = report.TakingPart[:min(in.Limit, len(report.TakingPart))]
@@ -79,14 +78,6 @@ func (s *Service) membersOf(a roster.Association, year int) (companies []deal.ID
 	return companies
 }
 
-// byName sorts what names a company, without regard to capitals. The small letters of thousands of names are made once each.
-func byName[T any](all []T, of func(T) Named) {
-	small := make(map[deal.ID]string, len(all))
-	for _, one := range all {
-		small[of(one).ID] = strings.ToLower(of(one).Name)
-	}
-	slices.SortFunc(all, func(a, b T) int {
-		x, y := of(a).ID, of(b).ID
-		return cmp.Or(strings.Compare(small[x], small[y]), x.Compare(y))
-	})
+func byName(a, b Named) int {
+	return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), a.ID.Compare(b.ID))
 }
