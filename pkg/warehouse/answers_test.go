@@ -56,15 +56,7 @@ func TestVolumeOf_SumsAnewWhatChanged(t *testing.T) {
 	_, total := latestTotal(t, w)
 	same(t, total, sums(2000, 2000, 2, 0))
 
-	poison, _, err := w.Poison(t.Context(), 0, 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var batch warehouse.Batch
-	batch.AppendRepaired(poison[0])
-	if err := w.Insert(t.Context(), &batch); err != nil {
-		t.Fatal(err)
-	}
+	repair(t, w)
 	_, total = latestTotal(t, w)
 	same(t, total, sums(3000, 3000, 3, 0))
 

@@ -23,11 +23,8 @@ func TestCountDeals_IsTheNaiveCountOfAnyPrefix(t *testing.T) {
 	var events []stream.Stored
 	const step = 23 // ends in the middle of ranges
 	for len(events) < 20*step {
-		var payloads [][]byte
-		for range step {
-			e := work.Next()
-			events, payloads = append(events, e), append(payloads, e.Payload)
-		}
+		more, payloads := written(work, step)
+		events = append(events, more...)
 		insert(t, w, uint64(len(events)-step+1), payloads...)
 		if len(events)%(3*step) == 0 {
 			rollUp(t, w, uint64(len(events)-step))
@@ -45,27 +42,14 @@ func TestCountDeals_CountsAnewWhatChanged(t *testing.T) {
 	dsn, houses := rolling(t, []uint64{10})
 	w := houses[0]
 	work := dealtest.NewWorkload(0, dealtest.Seeded(1882))
-	var events []stream.Stored
-	var payloads [][]byte
-	for range 50 {
-		e := work.Next()
-		events, payloads = append(events, e), append(payloads, e.Payload)
-	}
+	events, payloads := written(work, 50)
 	insert(t, w, 1, payloads[:45]...)
 	spoilt := 39 // the last one of a range, so that it says how its deal stands there
 	warehousetest.Spoil(t, dsn, uint64(spoilt), payloads[spoilt-1])
 	rollUp(t, w, 45)
 	compareCounts(t, w, work, slices.Delete(slices.Clone(events[:45]), spoilt-1, spoilt))
 
-	poison, _, err := w.Poison(t.Context(), 0, 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var batch warehouse.Batch
-	batch.AppendRepaired(poison[0])
-	if err := w.Insert(t.Context(), &batch); err != nil {
-		t.Fatal(err)
-	}
+	repair(t, w)
 	rollUp(t, w, 45)
 	compareCounts(t, w, work, events[:45])
 

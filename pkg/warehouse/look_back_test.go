@@ -16,12 +16,7 @@ func TestFindDeals_FindsTheSameHoweverFarItLooksBackFirst(t *testing.T) {
 	t.Parallel()
 	w := warehousetest.New(t)
 	work := dealtest.NewWorkload(0, dealtest.Seeded(1880))
-	var events []stream.Stored
-	var payloads [][]byte
-	for range 400 {
-		e := work.Next()
-		events, payloads = append(events, e), append(payloads, e.Payload)
-	}
+	events, payloads := written(work, 400)
 	insert(t, w, 1, payloads...)
 	company := work.Companies[0]
 	party := func(e stream.Stored) bool { _, is := e.Deal.Party(company); return is }

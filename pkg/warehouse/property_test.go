@@ -43,12 +43,7 @@ func TestVolume_OfAllTogetherIsTheNaiveFoldOfAnyPrefix(t *testing.T) {
 	_, houses := rolling(t, []uint64{10, 50})
 	w := houses[0]
 	work := dealtest.NewWorkload(0, dealtest.Seeded(1866))
-	var events []stream.Stored
-	var payloads [][]byte
-	for range 600 {
-		e := work.Next()
-		events, payloads = append(events, e), append(payloads, e.Payload)
-	}
+	events, payloads := written(work, 600)
 	insert(t, w, 1, payloads...)
 	rollUp(t, w, 333)
 	for upTo := 0; upTo <= len(events); upTo += 60 {

@@ -152,15 +152,7 @@ func TestRollUp_OfARepairedEventIsMadeAgain(t *testing.T) {
 		}
 	}
 	check(4000, 4, 1)
-	poison, _, err := w.Poison(t.Context(), 0, 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var batch warehouse.Batch
-	batch.AppendRepaired(poison[0])
-	if err := w.Insert(t.Context(), &batch); err != nil {
-		t.Fatal(err)
-	}
+	repair(t, w)
 	for range 2 {
 		rollUp(t, w, 5)
 		check(5000, 5, 0)

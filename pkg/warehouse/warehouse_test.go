@@ -17,7 +17,9 @@ import (
 
 	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/dealtest"
 	"github.com/dealreg/dealreg/pkg/embedded/embeddedtest"
+	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/pkg/warehouse"
 	"github.com/dealreg/dealreg/pkg/warehouse/warehousetest"
 	dealregv1 "github.com/dealreg/dealreg/proto/dealreg/v1"
@@ -117,6 +119,29 @@ func volume(t testing.TB, w *warehouse.Warehouse, by warehouse.By, upTo uint64) 
 
 func sums(amount, attested, deals, unconverted int64) warehouse.Sums {
 	return warehouse.Sums{Amount: big.NewInt(amount), AttestedByParties: big.NewInt(attested), Deals: deals, Unconverted: unconverted}
+}
+
+// written gives the next events of the workload and their payloads.
+func written(work *dealtest.Workload, n int) (events []stream.Stored, payloads [][]byte) {
+	for range n {
+		e := work.Next()
+		events, payloads = append(events, e), append(payloads, e.Payload)
+	}
+	return events, payloads
+}
+
+// repair puts the event in the place of the first one that could not be read.
+func repair(t *testing.T, w *warehouse.Warehouse) {
+	t.Helper()
+	poison, _, err := w.Poison(t.Context(), 0, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var batch warehouse.Batch
+	batch.AppendRepaired(poison[0])
+	if err := w.Insert(t.Context(), &batch); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func same(t testing.TB, got, want any) {
