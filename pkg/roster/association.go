@@ -119,7 +119,7 @@ func (a Association) Clean() Association {
 	if a.Disclosure == "" {
 		a.Disclosure = DisclosureGuarded
 	}
-	a.Releases = cmp.Or(a.Releases, ReleasesMonthly)
+	a.Releases = a.Schedule()
 	a.zone = nil
 	return a
 }
@@ -165,10 +165,12 @@ func (a Association) Location() *time.Location {
 	return zone
 }
 
-// ScheduledOn is the latest day, the given one included, on which a release is made by itself: the first of a month, as the
-// schedule says, monthly without one.
+// Schedule is how often releases are made by themselves: monthly where nothing was said.
+func (a Association) Schedule() ReleaseSchedule { return cmp.Or(a.Releases, ReleasesMonthly) }
+
+// ScheduledOn is the latest day, the given one included, on which a release is made by itself: the first of a month.
 func (a Association) ScheduledOn(day calendar.Date) calendar.Date {
-	every := max(1, a.Releases.Months())
+	every := max(1, a.Schedule().Months()) // monthly on a schedule that only a newer release knows
 	first := day.FirstOfMonth()
 	for (int(first.Time().Month())-a.YearStartsIn+12)%every != 0 {
 		first = first.AddDays(-1).FirstOfMonth()

@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +33,7 @@ type Association struct {
 
 func showAssociation(a roster.Association) Association {
 	return Association{
-		a.ID, a.Name, a.TimeZone, a.YearStartsIn, a.ReportingCurrency, a.Disclosure, cmp.Or(a.Releases, roster.ReleasesMonthly), a.OpenFrom, a.CreatedAt,
+		a.ID, a.Name, a.TimeZone, a.YearStartsIn, a.ReportingCurrency, a.Disclosure, a.Schedule(), a.OpenFrom, a.CreatedAt,
 	}
 }
 
