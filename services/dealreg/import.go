@@ -97,7 +97,7 @@ func (c *importDeals) upload(ctx context.Context, api *client) (imports.Import, 
 		}
 		query.Set("map", string(text))
 	}
-	bar := newBar(os.Stderr, "upload", info.Size())
+	bar := newBytesBar(os.Stderr, "upload", info.Size())
 	defer finish(bar)
 	body := progressbar.NewReader(file, bar)
 	var state imports.Import
@@ -110,7 +110,7 @@ func (c *importDeals) upload(ctx context.Context, api *client) (imports.Import, 
 
 // follow draws the progress until the import ended.
 func follow(ctx context.Context, api *client, state imports.Import) (imports.Import, error) {
-	bar := newBar(os.Stderr, "import", int64(state.BytesTotal)) // #nosec G115 -- a file's size fits
+	bar := newBytesBar(os.Stderr, "import", int64(state.BytesTotal)) // #nosec G115 -- a file's size fits
 	defer finish(bar)
 	for state.State == imports.Waiting || state.State == imports.Running {
 		if err := pause(ctx, 50*time.Millisecond); err != nil {

@@ -51,8 +51,7 @@ func (c *importTable) each(
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	bar := progressbar.NewOptions(len(rows), progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetVisibility(onTerminal()),
-		progressbar.OptionSetDescription("import"), progressbar.OptionSetWidth(30), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+	bar := newBar(os.Stderr, "import", int64(len(rows)), progressbar.OptionShowCount())
 	defer finish(bar)
 	var counts [updated + 1]int
 	ordered := slices.Clone(rows)

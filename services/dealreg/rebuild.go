@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"github.com/dealreg/dealreg/services/aggregator"
 )
@@ -59,12 +58,8 @@ func (c *rebuildCommand) Run(ctx context.Context) error {
 }
 
 func newRebuildBar() *progressbar.ProgressBar {
-	return progressbar.NewOptions64(1, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetWidth(30),
-		progressbar.OptionSetVisibility(onTerminal()), progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
-		progressbar.OptionClearOnFinish())
+	return newBar(os.Stderr, "", 1, progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false))
 }
-
-func onTerminal() bool { return term.IsTerminal(int(os.Stderr.Fd())) } // #nosec G115 -- a file descriptor fits
 
 // rebuildProgress draws a bar on a terminal and writes a line now and then elsewhere.
 type rebuildProgress struct {
@@ -75,7 +70,7 @@ type rebuildProgress struct {
 
 func (p *rebuildProgress) show(r aggregator.RebuildReport) {
 	text := progressOf(r)
-	if onTerminal() {
+	if isTerminal(os.Stderr) {
 		p.bar.Describe(text)
 		p.bar.ChangeMax64(int64(max(r.LastSequence, r.Position, 1))) // #nosec G115 -- sequences of a stream fit
 		_ = p.bar.Set64(int64(r.Position))                           // #nosec G115 -- see above; a bar that cannot be drawn stops nothing
