@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/dealreg/dealreg/pkg/deal"
@@ -18,7 +19,7 @@ type Key struct {
 	RevokedAt     *time.Time `json:"revoked_at,omitempty"`
 
 	Revision uint64 `json:"-"`
-	slot     string // its entry in the bucket
+	slot     string // its entry in the bucket; empty for the prefix
 }
 
 // Scope is what a key is made for.
@@ -62,6 +63,9 @@ func (s Scope) Validate() deal.Invalid {
 	}
 	return faults
 }
+
+// entry is the key's place in the bucket.
+func (k Key) entry() string { return cmp.Or(k.slot, k.Prefix) }
 
 // Principal is who acts with the key.
 func (k Key) Principal() Principal {

@@ -314,6 +314,9 @@ func TestKey_OpensUntilItIsRevoked(t *testing.T) {
 	if _, err := auth.Authenticate(token); !errors.Is(err, roster.ErrUnauthenticated) {
 		t.Errorf("a revoked key gives %v", err)
 	}
+	if again, err := store.Revoke(ctx, stored, noon.Add(time.Hour)); err != nil || again.Revision != revoked.Revision || !again.RevokedAt.Equal(noon) {
+		t.Errorf("who revokes it too, and read it before, gets %+v, %v", again, err)
+	}
 }
 
 func TestEnsureOperator_TellsExactlyOneStarter(t *testing.T) {

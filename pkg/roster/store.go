@@ -72,10 +72,7 @@ func (s *Store) PutMembership(ctx context.Context, m Membership) (uint64, error)
 
 // PutKey writes k over k.Revision and gives the new revision.
 func (s *Store) PutKey(ctx context.Context, k Key) (uint64, error) {
-	if k.slot == "" {
-		k.slot = k.Prefix
-	}
-	return s.put(ctx, Keys, k.slot, k, k.Revision)
+	return s.put(ctx, Keys, k.entry(), k, k.Revision)
 }
 
 // Company reads the current company past the copy in memory, or ErrNotFound.
@@ -146,18 +143,23 @@ func (s *Store) Issue(ctx context.Context, id deal.ID, scope Scope, at time.Time
 	return key, token, nil
 }
 
-// Revoke ends a key. A key that was revoked before stays as it was.
+// Revoke ends a key. A key that was revoked before, by whomever, stays as it was.
 func (s *Store) Revoke(ctx context.Context, k Key, at time.Time) (Key, error) {
-	if k.RevokedAt != nil {
-		return k, nil
-	}
 	at = at.UTC()
-	k.RevokedAt = &at
-	revision, err := s.PutKey(ctx, k)
-	if err != nil {
-		return Key{}, err
+	for k.RevokedAt == nil {
+		revoked := k
+		revoked.RevokedAt = &at
+		revision, err := s.PutKey(ctx, revoked)
+		if _, conflict := errors.AsType[*ConflictError](err); !conflict {
+			revoked.Revision = revision
+			return revoked, err
+		}
+		current := Key{slot: k.entry()}
+		if current.Revision, err = s.get(ctx, Keys, k.entry(), &current); err != nil {
+			return Key{}, err
+		}
+		k = current
 	}
-	k.Revision = revision
 	return k, nil
 }
 

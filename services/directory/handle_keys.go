@@ -61,7 +61,7 @@ func (s *Service) keyRoutes(api huma.API) {
 	}, s.listKeys)
 	huma.Register(api, huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodDelete, Path: "/v1/keys/{id}", Tags: tags,
-		Summary: "Revoke a key; it opens nothing from now on", Errors: []int{http.StatusConflict, http.StatusPreconditionFailed},
+		Summary: "Revoke a key; it opens nothing from now on", Errors: []int{http.StatusConflict},
 	}, s.revokeKey)
 }
 

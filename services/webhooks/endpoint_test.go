@@ -2,7 +2,9 @@ package webhooks_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -181,4 +183,47 @@ func TestEndpoints_AreChangedBehindTheRevisionThatWasRead(t *testing.T) {
 	w.must(200, key, "POST", path+"/enable", nil)
 	w.must(204, key, "DELETE", path, nil)
 	w.must(404, key, "GET", path, nil)
+}
+
+// The service changes an endpoint itself, such as when it disables it: an action without If-Match is not refused for that.
+func TestEndpoints_ActionsHoldWhoeverElseChangesThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	_, key := w.companyAdmin()
+	id, first := w.endpoint(key, newReceiver(t, nil).URL, nil)
+	path := endpoints + "/" + id
+	var group sync.WaitGroup
+	act := func(method, action string, allowed ...int) {
+		if status, answer, _ := w.do(key, method, path+action, nil); !slices.Contains(allowed, status) {
+			t.Errorf("%s %s answers %d: %v", method, action, status, answer)
+		}
+	}
+	secrets := make(chan any, 3)
+	for range cap(secrets) {
+		group.Go(func() {
+			status, answer, _ := w.do(key, "POST", path+"/rotate-secret", nil)
+			if status != 200 {
+				t.Errorf("rotate-secret answers %d: %v", status, answer)
+			}
+			secrets <- answer["secret"]
+		})
+		group.Go(func() { act("POST", "/enable", 200) })
+		group.Go(func() { act("POST", "/enable", 200) })
+	}
+	group.Wait()
+	close(secrets)
+	known := map[any]bool{first: true}
+	for secret := range secrets {
+		known[secret] = true
+	}
+	if len(known) != 4 {
+		t.Errorf("%d secrets after three rotations of the first", len(known))
+	}
+	act("POST", "/rotate-secret", 409) // each of them is kept
+	for range 8 {
+		group.Go(func() { act("POST", "/enable", 200, 404) })
+	}
+	group.Go(func() { act("DELETE", "", 204) })
+	group.Wait()
+	act("GET", "", 404)
 }

@@ -360,14 +360,19 @@ func (e endpoint) enable() endpoint {
 }
 
 func (s *Service) deleteEndpoint(ctx context.Context, in *EndpointPath) (*struct{}, error) {
-	_, revision, err := s.find(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	if err := s.endpoints.remove(ctx, in.ID.String(), revision); err != nil {
-		return nil, away(err)
+	for {
+		_, revision, err := s.find(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		err = s.endpoints.remove(ctx, in.ID.String(), revision)
+		switch {
+		case err == nil:
+			return nil, nil
+		case !errors.Is(err, errChanged):
+			return nil, away(err)
+		}
 	}
-	return nil, nil
 }

@@ -65,43 +65,62 @@ func (s *Service) testEndpoint(ctx context.Context, in *EndpointPath) (*struct{ 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func (s *Service) rotateSecret(ctx context.Context, in *EndpointPath) (*httpapi.Tagged[SecretShown], error) {
-	e, revision, err := s.find(ctx, in.ID)
+	var secret webhook.Secret
+	e, revision, err := s.act(ctx, in.ID, func(_ context.Context, e endpoint) (endpoint, error) {
+		secret = e.Signing.secret()
+		e, err := e.withSecret(s.cfg.Key, secret, s.cfg.Now())
+		switch {
+		case errors.Is(err, errSecrets):
+			return e, httpapi.Conflict(fmt.Sprintf("%d secrets sign already, each until its 24 hours are over: rotate again when one has ended", maxSecrets))
+		case err != nil:
+			return e, httpapi.Internal(err)
+		}
+		return e, nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	secret := e.Signing.secret()
-	switch e, err = e.withSecret(s.cfg.Key, secret, s.cfg.Now()); {
-	case errors.Is(err, errSecrets):
-		return nil, httpapi.Conflict(fmt.Sprintf("%d secrets sign already, each until its 24 hours are over: rotate again when one has ended", maxSecrets))
-	case err != nil:
-		return nil, httpapi.Internal(err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	if revision, err = s.endpoints.put(ctx, in.ID.String(), e, revision); err != nil {
-		return nil, away(err)
 	}
 	return httpapi.WithTag(revision, s.showSecret(e, secret)), nil
 }
 
 func (s *Service) enableEndpoint(ctx context.Context, in *EndpointPath) (*httpapi.Tagged[Endpoint], error) {
-	e, revision, err := s.find(ctx, in.ID)
+	e, revision, err := s.act(ctx, in.ID, func(ctx context.Context, e endpoint) (endpoint, error) {
+		if e.Ordered && !e.Enabled {
+			if err := s.startOrder(ctx, in.ID); err != nil {
+				return e, away(err)
+			}
+		}
+		return e.enable(), nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	if e.Ordered && !e.Enabled {
-		if err := s.startOrder(ctx, in.ID); err != nil {
-			return nil, away(err)
-		}
-	}
-	e = e.enable()
-	if revision, err = s.endpoints.put(ctx, in.ID.String(), e, revision); err != nil {
-		return nil, away(err)
-	}
 	s.startAfresh(in.ID)
 	return httpapi.WithTag(revision, s.show(e)), nil
+}
+
+// act stores what change makes of the caller's endpoint and gives it with its revision. When another writer was first,
+// such as the dispatcher that notes a failure, it begins again: a request without If-Match means the endpoint as it is.
+// The error is a Problem, also that of change.
+func (s *Service) act(ctx context.Context, id deal.ID, change func(context.Context, endpoint) (endpoint, error)) (endpoint, uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	for {
+		e, revision, err := s.find(ctx, id)
+		if err != nil {
+			return endpoint{}, 0, err
+		}
+		if e, err = change(ctx, e); err != nil {
+			return endpoint{}, 0, err
+		}
+		revision, err = s.endpoints.put(ctx, id.String(), e, revision)
+		switch {
+		case err == nil:
+			return e, revision, nil
+		case !errors.Is(err, errChanged):
+			return endpoint{}, 0, away(err)
+		}
+	}
 }
 
 // startAfresh forgets that the endpoint failed, so that it is tried at once and has its full time again.
