@@ -87,7 +87,7 @@ func startClickHouse(ctx context.Context, cfg ClickHouseConfig) (_ *ClickHouse, 
 	}
 	defer func() {
 		if err != nil {
-			_ = lock.Close()
+			unlock(lock)
 		}
 	}()
 	if cfg.Port == 0 {
@@ -131,7 +131,7 @@ func (c *ClickHouse) Stop() {
 	c.once.Do(func() {
 		c.stop()
 		<-c.stopped
-		_ = c.lock.Close()
+		unlock(c.lock)
 	})
 }
 

@@ -105,7 +105,7 @@ func fetchLibrary(ctx context.Context, pkg npmPackage, cache string, progress fu
 	if err != nil {
 		return "", errors.Join(ctx.Err(), err)
 	}
-	defer lock.Close() // gives the lock back
+	defer unlock(lock)
 	if _, err := os.Stat(library); err == nil {
 		return library, nil
 	}

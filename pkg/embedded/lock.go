@@ -31,6 +31,13 @@ func tryLock(path string) (*os.File, error) {
 	return nil, fmt.Errorf("lock %s: %w", path, err)
 }
 
+// unlock ends a lock that no child is meant to keep, also where a child that was forked at this moment has a copy of the
+// file until it executes its program.
+func unlock(f *os.File) {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+	_ = f.Close()
+}
+
 // waitLock is tryLock that tries again until ctx ends; then it returns errLocked.
 func waitLock(ctx context.Context, path string) (*os.File, error) {
 	tick := time.NewTicker(20 * time.Millisecond)

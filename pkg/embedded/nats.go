@@ -66,7 +66,7 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	}
 	s, log, err := startServer(cfg)
 	if err != nil {
-		_ = lock.Close()
+		unlock(lock)
 		return nil, fmt.Errorf("nats: %w", err)
 	}
 	return &NATS{cfg: cfg, lock: lock, server: s, log: log}, nil
@@ -183,7 +183,7 @@ func (n *NATS) Stop() {
 	defer n.mu.Unlock()
 	n.shutdown()
 	if n.lock != nil {
-		_ = n.lock.Close()
+		unlock(n.lock)
 		n.lock = nil
 	}
 }
