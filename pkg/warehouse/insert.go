@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
-
-// cancelWithin bounds how long an insert runs on when its context has ended.
-const cancelWithin = 250 * time.Millisecond
 
 // InsertID names the insert of a range of sequences: a second one while the first still runs is refused by the server.
 // The database is part of the name, since one server may hold several.
@@ -77,7 +73,8 @@ func (w *Warehouse) insertOptions() ch.Options {
 	auth := w.options.Auth
 	options := ch.Options{
 		Database: auth.Database, User: auth.Username, Password: auth.Password, ClientName: "dealreg",
-		ReadTimeout:      cancelWithin, // after it the client looks whether the context has ended
+		// A busy server takes its time to greet. During an insert the client looks after it whether the context was cancelled.
+		ReadTimeout:      w.options.DialTimeout,
 		HandshakeTimeout: w.options.DialTimeout,
 	}
 	switch w.options.Compression.Method { //nolint:exhaustive // others are of HTTP

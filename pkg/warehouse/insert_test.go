@@ -75,6 +75,22 @@ func TestInsert_AgainAfterTheServerEndedTheConnection(t *testing.T) {
 	}
 }
 
+// A busy engine greets late.
+func TestInsert_WaitsForASlowServer(t *testing.T) {
+	t.Parallel()
+	proxy := warehousetest.NewProxy(t, warehousetest.DSN(t))
+	w := warehousetest.Open(t, proxy.DSN)
+	if err := w.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	proxy.DelayAnswers(time.Second / 2)
+	for range 2 { // over a new connection, and over the one that is there
+		if err := w.Insert(t.Context(), batchOf(t, 3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestInsert_SaysWhatTheServerRefuses(t *testing.T) {
 	t.Parallel()
 	dsn := warehousetest.DSN(t)

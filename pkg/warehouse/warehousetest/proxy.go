@@ -8,14 +8,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
-// Proxy lies between a client and the engine and loses answers. It always lets through what the client sent: the
+// Proxy lies between a client and the engine, and loses or delays answers. It always lets through what the client sent: the
 // embedded engine aborts when a client goes away in the middle of an insert, and all tests share the engine.
 type Proxy struct {
 	DSN    string // of the same database, through the proxy
 	engine string
 	lose   atomic.Bool
+	late   atomic.Int64 // nanoseconds
 	open   sync.WaitGroup
 }
 
@@ -46,7 +48,7 @@ func NewProxy(t testing.TB, dsn string) *Proxy {
 			}
 			l := &link{client: client.(*net.TCPConn), engine: engine.(*net.TCPConn)}
 			p.open.Go(l.forward)
-			p.open.Go(func() { l.answer(&p.lose) })
+			p.open.Go(func() { l.answer(p) })
 		}
 	})
 	t.Cleanup(func() { _ = listener.Close(); p.open.Wait() })
@@ -56,6 +58,9 @@ func NewProxy(t testing.TB, dsn string) *Proxy {
 // LoseAnswers makes the proxy swallow the engine's next answer to an insert of more than 4 KiB, and end the connection
 // on which it came.
 func (p *Proxy) LoseAnswers() { p.lose.Store(true) }
+
+// DelayAnswers makes the proxy hold each answer back for so long.
+func (p *Proxy) DelayAnswers(by time.Duration) { p.late.Store(int64(by)) }
 
 // link is one connection through the proxy. The engine answers an insert twice: to the statement, which is short, and
 // to its rows.
@@ -79,14 +84,15 @@ func (l *link) forward() {
 
 // answer carries answers until one is to be lost. It then ends only its own direction, so that the engine gets the
 // rest of what the client sent.
-func (l *link) answer(lose *atomic.Bool) {
+func (l *link) answer(p *Proxy) {
 	defer func() { _ = l.client.CloseWrite() }()
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := l.engine.Read(buffer)
-		if err != nil || l.asked.Swap(0) > 4<<10 && lose.CompareAndSwap(true, false) {
+		if err != nil || l.asked.Swap(0) > 4<<10 && p.lose.CompareAndSwap(true, false) {
 			return
 		}
+		<-time.After(time.Duration(p.late.Load()))
 		if _, err := l.client.Write(buffer[:n]); err != nil {
 			return
 		}
