@@ -142,6 +142,9 @@ func (s *Service) route(ctx context.Context, id deal.ID, events ...queued) {
 		s.cfg.Log.Warn("endpoint not readable, the deliveries come again", zap.Stringer("endpoint_id", id), zap.Error(err))
 	}
 	g := s.gate(id)
+	if known {
+		g.meet(e)
+	}
 	for _, q := range events {
 		switch {
 		case err != nil:
@@ -257,6 +260,7 @@ func (s *Service) deliver(ctx context.Context, g *gate, h holding) {
 		s.route(ctx, h.Endpoint, h.queued)
 		return
 	}
+	g.meet(e)
 	if w := g.check(h, e, s.gapOf(h.queued), s.cfg.Now()); w != attempt {
 		s.follow(ctx, g, h.queued, w)
 		return
@@ -282,7 +286,11 @@ func (s *Service) deliver(ctx context.Context, g *gate, h holding) {
 		h.done()
 	case webhook.Gone:
 		s.conclude(g, e, l, h.Attempt, r, Failed)
-		s.shelve(ctx, g, e, h.queued)
+		if now, known := s.endpoints.find(h.Endpoint.String()); known && now.Enabled { // it has a new life, or could not be disabled
+			s.later(h.queued, putOffFor)
+			return
+		}
+		s.route(ctx, h.Endpoint, h.queued)
 	default:
 		wait, again := nextAttempt(s.cfg.Schedule, h.Attempt, r.RetryAfter, rand.Float64()) //nolint:gosec // no secret
 		if !again {

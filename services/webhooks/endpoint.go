@@ -55,6 +55,9 @@ type endpoint struct {
 	DisabledAt    *time.Time `json:"disabled_at,omitempty"` // the last time
 	DisabledWords string     `json:"disabled_reason,omitempty"`
 	Untold        bool       `json:"untold,omitempty"` // it is yet to be recorded that it was disabled
+	// Life rises when the owner says that the receiver is well: enables the endpoint or gives it another URL. What was learned
+	// of it in an earlier life does not count.
+	Life uint64 `json:"life,omitempty"`
 }
 
 // signing is how an endpoint's webhooks are signed. It outlives secrets that do not open any more.

@@ -70,12 +70,13 @@ func (s *Service) post(ctx context.Context, e endpoint, l *letter, at time.Time)
 // conclude notes what came of an attempt, which was the number-th with its event: for the gate, for the record, and for
 // the endpoint, which is disabled when it is gone or has failed for too long.
 func (s *Service) conclude(g *gate, e endpoint, l *letter, number int, r exchanged, v Verdict) {
-	g.note(r.Result, r.at.Add(r.took)) // its waits begin with the answer
+	g.note(e.Life, r.Result, r.at.Add(r.took)) // its waits begin with the answer
 	s.metrics.attempts.WithLabelValues(string(r.Outcome)).Inc()
 	attempt, key := attemptOf(e, l, number, r, v), e.ID.String()
 	if v != Failed || s.recorder.keep(s.working, attempt) != nil { // what failed is found again by its record
 		s.recorder.add(attempt)
 	}
+	_, failing := s.failureOf(e)
 	switch {
 	case r.Outcome == webhook.Delivered:
 		if s.failing.has(key) {
@@ -83,8 +84,8 @@ func (s *Service) conclude(g *gate, e endpoint, l *letter, number int, r exchang
 		}
 	case r.Outcome == webhook.Gone:
 		s.disable(e, "it answered 410 Gone: nothing more is wanted there", r.at)
-	case number > 1 || s.failing.has(key):
-		if since := s.failed(key, r.at); r.at.Sub(since) >= s.cfg.DisableAfter {
+	case number > 1 || failing:
+		if since := s.failed(e, r.at); r.at.Sub(since) >= s.cfg.DisableAfter {
 			s.disable(e, fmt.Sprintf("every delivery has failed since %s, the last one so: %s", since.UTC().Format(time.RFC3339), r.Words), r.at)
 		}
 	}
@@ -96,25 +97,33 @@ const failingBucket = "webhook_failing"
 
 type failure struct {
 	Since time.Time `json:"since"`
+	Life  uint64    `json:"life,omitempty"` // of the endpoint
+}
+
+// failureOf tells since when nothing has arrived in the endpoint's life, as far as is known here.
+func (s *Service) failureOf(e endpoint) (failure, bool) {
+	f, known := s.failing.find(e.ID.String())
+	return f, known && f.Life == e.Life
 }
 
 // failed gives since when the endpoint has failed, of which the failure at the time may be the first. Any process may have
 // seen a success in between, so what would disable the endpoint is asked for anew.
-func (s *Service) failed(key string, at time.Time) time.Time {
+func (s *Service) failed(e endpoint, at time.Time) time.Time {
 	ctx, cancel := context.WithTimeout(s.working, askTimeout)
 	defer cancel()
-	known, is := s.failing.find(key)
+	key := e.ID.String()
+	known, is := s.failureOf(e)
 	if is && at.Sub(known.Since) >= s.cfg.DisableAfter {
 		if err := s.failing.refresh(ctx, key); err != nil {
 			return at // the next failure asks again
 		}
-		known, is = s.failing.find(key)
+		known, is = s.failureOf(e)
 	}
 	if is {
 		return known.Since
 	}
 	_, revision := s.failing.get(key)
-	if _, err := s.failing.put(ctx, key, failure{Since: at.UTC()}, revision); err != nil && !errors.Is(err, errChanged) {
+	if _, err := s.failing.put(ctx, key, failure{Since: at.UTC(), Life: e.Life}, revision); err != nil && !errors.Is(err, errChanged) {
 		s.cfg.Log.Warn("failure of an endpoint not kept", zap.String("endpoint_id", key), zap.Error(err))
 	}
 	return at
@@ -154,7 +163,7 @@ func (s *Service) disable(e endpoint, reason string, at time.Time) {
 	defer cancel()
 	reason = shorten(reason, maxReason)
 	disabled, err := s.changeEndpoint(ctx, e.ID.String(), func(now endpoint) (endpoint, bool) {
-		if !now.Enabled || now.URL != e.URL {
+		if !now.Enabled || now.Life != e.Life {
 			return now, false
 		}
 		now.Enabled, now.DisabledAt, now.DisabledWords, now.Untold = false, new(at.UTC()), reason, true

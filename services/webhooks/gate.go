@@ -33,6 +33,7 @@ type gate struct {
 	mu       sync.Mutex
 	limiter  *rate.Limiter
 	breaker  breaker
+	life     uint64 // of the endpoint, of which the breaker tells
 	held     []holding
 	helpers  int                 // that try what is held
 	waiting  map[string][]queued // by source: events that go into the gap
@@ -158,10 +159,22 @@ func (g *gate) turn(perSecond float64, now time.Time) time.Duration {
 	return g.limiter.ReserveN(now, 1).DelayFrom(now)
 }
 
-// note takes the result of an attempt over that ended at the time.
-func (g *gate) note(r webhook.Result, at time.Time) {
+// meet begins anew with an endpoint that has another life than the one that is known.
+func (g *gate) meet(e endpoint) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.life != e.Life {
+		g.life, g.breaker = e.Life, breaker{}
+	}
+}
+
+// note takes the result over of an attempt that was made in one of the endpoint's lives and ended at the time.
+func (g *gate) note(life uint64, r webhook.Result, at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if life != g.life {
+		return
+	}
 	if r.Outcome == webhook.Delivered {
 		g.breaker.succeeded()
 		return
@@ -185,13 +198,6 @@ func (g *gate) closedFor(now time.Time) (wait time.Duration, probe bool) {
 		until = g.breaker.probeAt
 	}
 	return max(0, until.Sub(now)), g.breaker.shut(now, g.probing)
-}
-
-// open forgets the failures: somebody says that the endpoint is well.
-func (g *gate) open() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.breaker = breaker{}
 }
 
 // askedSince tells whether the bucket was asked for the endpoint after the time. What is sent to an endpoint that is

@@ -127,7 +127,7 @@ func (s *Service) show(e endpoint) Endpoint {
 			shown.PublicKey = public.String()
 		}
 	}
-	if f, revision := s.failing.get(e.ID.String()); revision != 0 && !f.Since.IsZero() {
+	if f, failing := s.failureOf(e); failing {
 		shown.FailingSince = &f.Since
 	}
 	for _, src := range sources {
@@ -314,7 +314,7 @@ func (s *Service) patchEndpoint(ctx context.Context, in *struct {
 		return nil, away(err)
 	}
 	if in.Body.Enabled.Sent && e.Enabled || in.Body.URL.Sent {
-		s.startAfresh(in.ID)
+		s.startCursors(in.ID)
 	}
 	return httpapi.WithTag(revision, s.show(e)), nil
 }
@@ -334,7 +334,10 @@ func (s *Service) checked(e endpoint, headers map[string]*string) (endpoint, err
 
 // apply makes the changes but those of single headers.
 func (p endpointPatch) apply(e endpoint, now time.Time) endpoint {
-	p.URL.Apply(&e.URL)
+	if p.URL.Sent {
+		e.URL = p.URL.Value
+		e.Life++
+	}
 	p.EventTypes.Apply(&e.EventTypes)
 	p.Description.Apply(&e.Description)
 	p.RatePerSecond.Apply(&e.Rate)
@@ -353,9 +356,11 @@ func (p endpointPatch) apply(e endpoint, now time.Time) endpoint {
 	return e
 }
 
-// enable leaves the time at which it was disabled: what came since is replayed from there.
+// enable leaves the time at which it was disabled: what came since is replayed from there. The endpoint is tried at once, and
+// has its full time again.
 func (e endpoint) enable() endpoint {
 	e.Enabled, e.DisabledWords, e.Untold = true, "", false
+	e.Life++
 	return e
 }
 

@@ -95,7 +95,7 @@ func (s *Service) enableEndpoint(ctx context.Context, in *EndpointPath) (*httpap
 	if err != nil {
 		return nil, err
 	}
-	s.startAfresh(in.ID)
+	s.startCursors(in.ID)
 	return httpapi.WithTag(revision, s.show(e)), nil
 }
 
@@ -123,12 +123,8 @@ func (s *Service) act(ctx context.Context, id deal.ID, change func(context.Conte
 	}
 }
 
-// startAfresh forgets that the endpoint failed, so that it is tried at once and has its full time again.
-func (s *Service) startAfresh(id deal.ID) {
-	if s.failing.has(id.String()) {
-		s.healed(id.String())
-	}
-	s.gate(id).open()
+// startCursors takes the endpoint's gaps and replays up at once.
+func (s *Service) startCursors(id deal.ID) {
 	for key, c := range s.cursors.all() {
 		if c.Endpoint == id {
 			s.startCursor(s.running, key)

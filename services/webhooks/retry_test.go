@@ -118,8 +118,8 @@ func TestBreaker_KeepsAPauseThatWasAskedForWhateverWasUnderWay(t *testing.T) {
 	t.Parallel()
 	p, at := probing{After: 3, First: time.Second, Most: time.Minute}, time.Unix(1_000_000, 0)
 	g := newGate(deal.ID{1}, 1, p)
-	g.note(webhook.Result{Outcome: webhook.RateLimited, RetryAfter: time.Minute}, at)
-	g.note(webhook.Result{Outcome: webhook.Delivered}, at)
+	g.note(0, webhook.Result{Outcome: webhook.RateLimited, RetryAfter: time.Minute}, at)
+	g.note(0, webhook.Result{Outcome: webhook.Delivered}, at)
 	fresh := queued{Delivery: stream.Delivery{Sequences: []uint64{5}, Attempt: 1}}
 	retry := queued{Delivery: stream.Delivery{Sequences: []uint64{5}, Attempt: 2}}
 	for _, when := range []time.Time{at, at.Add(59 * time.Second)} {

@@ -29,6 +29,7 @@ type runner struct {
 	s       *Service
 	g       *gate
 	key     string
+	life    uint64        // of the endpoint, in which tries and retryAt were learned
 	tries   int           // failures of the event behind At in a row
 	retryAt time.Time     // not before
 	replay  deal.ID       // that has a rate of its own, else zero
@@ -41,6 +42,10 @@ func (r *runner) run(ctx context.Context) error {
 		e, known, err := r.s.receiver(ctx, r.g.id)
 		if err != nil || ctx.Err() != nil || known && !e.Enabled {
 			return errors.Join(err, r.release(ctx))
+		}
+		r.g.meet(e)
+		if r.life != e.Life {
+			r.life, r.tries, r.retryAt = e.Life, 0, time.Time{}
 		}
 		now := r.s.cfg.Now()
 		wait, probe := r.g.closedFor(now)
