@@ -309,3 +309,49 @@ func TestReplay_RecoversWhatFailed(t *testing.T) {
 	})
 	rc.once(t, append(fine, failed...)...)
 }
+
+// A webhook that is on its way holds up the next one of a cursor, and the endpoint changes meanwhile.
+func TestCursor_GoesOnWithTheEndpointAsItIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	company, key := w.companyAdmin()
+	after := newReceiver(t, nil)
+	meanwhile := map[string]func(id string){
+		"moved":   func(id string) { w.change(key, id, object{"url": after.URL}) },
+		"headers": func(id string) { w.change(key, id, object{"headers": object{"X-Mine": "new"}}) },
+		"deleted": func(id string) { w.must(204, key, "DELETE", endpoints+"/"+id, nil) },
+	}
+	began, goOn := map[string]chan struct{}{}, map[string]chan struct{}{}
+	receivers, ids := map[string]*receiver{}, map[string]string{}
+	for name := range meanwhile {
+		first, end := make(chan struct{}), make(chan struct{})
+		var n atomic.Int32
+		receivers[name] = newReceiver(t, func(_ http.ResponseWriter, r *http.Request, _ []byte) {
+			if n.Add(1) > 1 {
+				return
+			}
+			close(first)
+			select {
+			case <-end:
+			case <-r.Context().Done():
+			}
+		})
+		began[name], goOn[name] = first, end
+		ids[name], _ = w.endpoint(key, receivers[name].URL, object{"ordered": true, "headers": object{"X-Mine": "old"}})
+	}
+	events := w.happen(2, company)
+	for name, change := range meanwhile {
+		<-began[name]
+		change(ids[name])
+		close(goOn[name])
+	}
+	after.await(t, events[1])
+	after.once(t, events[1])
+	receivers["moved"].once(t, events[0])
+	receivers["headers"].await(t, events...)
+	if got := receivers["headers"].all()[1].header.Get("X-Mine"); got != "new" {
+		t.Errorf("sent with %q", got)
+	}
+	w.until("cursors of the deleted one removed", func() bool { return len(w.keys("webhook_cursors")) == 4 })
+	receivers["deleted"].once(t, events[0])
+}

@@ -283,22 +283,32 @@ func (r *runner) stops(ctx context.Context, until time.Time) bool {
 
 // attemptAtOnce tries as many letters at a time as the endpoint may get.
 func (r *runner) attemptAtOnce(ctx context.Context, e endpoint, c cursor, due []*letter, probe bool, until time.Time) (done int, t tally, err error) {
-	results := make([]exchanged, 0, len(due)) // of those that were begun
+	type attempted struct {
+		exchanged
+		to endpoint
+	}
+	results := make([]attempted, 0, len(due)) // of those that were begun
 	var mu sync.Mutex
 	var failed atomic.Bool
-	next := func() (*exchanged, *letter) {
+	next := func() (*attempted, *letter) {
 		mu.Lock()
 		defer mu.Unlock()
 		i := len(results)
 		if i == len(due) || i > 0 && (failed.Load() || r.stops(ctx, until)) || r.awaitTurn(ctx, e) != nil || !r.g.occupy(ctx) {
 			return nil, nil
 		}
+		now, known := r.s.endpoints.find(e.ID.String()) // as its owner has made it meanwhile
+		if !known || !now.Enabled || now.Life != e.Life {
+			<-r.g.slots
+			return nil, nil
+		}
 		results = results[:i+1]
+		results[i].to = now
 		return &results[i], due[i]
 	}
 	work := func() {
 		for result, l := next(); l != nil; result, l = next() {
-			if *result = r.s.exchange(r.s.working, e, l); result.Outcome != webhook.Delivered {
+			if result.exchanged = r.s.exchange(r.s.working, result.to, l); result.Outcome != webhook.Delivered {
 				failed.Store(true)
 			}
 			<-r.g.slots
@@ -311,7 +321,7 @@ func (r *runner) attemptAtOnce(ctx context.Context, e endpoint, c cursor, due []
 	work()
 	others.Wait()
 	for i, l := range due[:len(results)] {
-		switch ended, err := r.settle(e, c, l, results[i], probe); {
+		switch ended, err := r.settle(results[i].to, c, l, results[i].exchanged, probe); {
 		case err != nil || !ended:
 			return i, t, err
 		case results[i].Outcome == webhook.Delivered:
@@ -324,7 +334,7 @@ func (r *runner) attemptAtOnce(ctx context.Context, e endpoint, c cursor, due []
 	return len(results), t, nil
 }
 
-// errShut says that the gate shut, or the endpoint was disabled, before its rate allowed one more.
+// errShut says that the gate shut before the endpoint's rate allowed one more.
 var errShut = errors.New("the endpoint takes nothing now")
 
 // awaitTurn waits for the endpoint's rate, and for that of the replay, which may take minutes.
@@ -337,8 +347,7 @@ func (r *runner) awaitTurn(ctx context.Context, e endpoint) error {
 	if err := r.s.pause(ctx, wait); err != nil {
 		return err
 	}
-	shut, _ := r.g.closedFor(r.s.cfg.Now())
-	if now, known := r.s.endpoints.find(e.ID.String()); shut > 0 || known && !now.Enabled {
+	if shut, _ := r.g.closedFor(r.s.cfg.Now()); shut > 0 {
 		return errShut
 	}
 	return nil
