@@ -111,6 +111,7 @@ func faultOf(err error) (Fault, bool) {
 	return Fault{Pointer: pointer, Detail: d.Message}, true
 }
 
+// parameterRemedy is what huma says of a path, query or header parameter in the words of this project, with the remedy.
 func parameterRemedy(message string) string {
 	switch {
 	case message == "unknown query parameter":
@@ -119,6 +120,10 @@ func parameterRemedy(message string) string {
 		return "missing: add it"
 	case message == "invalid integer":
 		return "not a whole number: write digits only"
+	case message == "invalid boolean":
+		return validation.MsgExpectedBoolean
+	case strings.HasPrefix(message, "invalid date/time "):
+		return validation.MsgExpectedRFC3339DateTime
 	}
 	return message
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/go-cmp/cmp"
@@ -30,6 +31,7 @@ type thing struct {
 	Name    string                    `json:"name" minLength:"1" maxLength:"5"`
 	Kind    string                    `json:"kind,omitempty" enum:"big,small"`
 	On      calendar.Date             `json:"on,omitempty"`
+	At      time.Time                 `json:"at,omitzero"`
 	Parties []party                   `json:"parties,omitempty" maxItems:"2"`
 	Domain  httpapi.Optional[string]  `json:"domain,omitempty"`
 	Above   httpapi.Optional[deal.ID] `json:"above,omitempty"`
@@ -90,7 +92,12 @@ func serve(t *testing.T) (*httptest.Server, *observer.ObservedLogs) {
 	huma.Register(server.API, huma.Operation{OperationID: "visit", Method: http.MethodGet, Path: "/visits", Metadata: httpapi.ForGuests},
 		func(context.Context, *struct{}) (*struct{}, error) { return nil, nil })
 	huma.Register(server.API, huma.Operation{OperationID: "list", Method: http.MethodGet, Path: "/things", Security: httpapi.Public},
-		func(_ context.Context, in *struct{ httpapi.Paging }) (*httpapi.List[string], error) {
+		func(_ context.Context, in *struct {
+			httpapi.Paging
+			Since  time.Time `query:"since"`
+			Newest bool      `query:"newest"`
+		},
+		) (*httpapi.List[string], error) {
 			position, err := in.Position()
 			if err != nil {
 				return nil, err
@@ -180,6 +187,7 @@ func TestProblem_NamesFieldAndRemedyAndEchoesNothing(t *testing.T) {
 		"null":            {`null`, 422, []httpapi.Fault{{Detail: "wrong type: write an object"}}},
 		"missing":         {`{}`, 422, []httpapi.Fault{{Pointer: "/name", Detail: "missing: add it"}}},
 		"unknown field":   {`{"name":"a","SENTINEL/~":1}`, 422, []httpapi.Fault{{Pointer: "/SENTINEL~1~0", Detail: "unknown field: remove it"}}},
+		"no time":         {`{"name":"a","at":"yesterday"}`, 422, []httpapi.Fault{{Pointer: "/at", Detail: "not a time: write 2026-11-22T09:30:00Z (RFC 3339)"}}},
 		"upper case":      {`{"name":"a","Kind":"big"}`, 422, []httpapi.Fault{{Pointer: "/Kind", Detail: "unknown field: remove it"}}},
 		"too long":        {`{"name":"SENTINEL"}`, 422, []httpapi.Fault{{Pointer: "/name", Detail: "too long: write at most 5 characters"}}},
 		"wrong type":      {`{"name":12345}`, 422, []httpapi.Fault{{Pointer: "/name", Detail: "wrong type: write a string"}}},
@@ -231,6 +239,23 @@ func TestProblem_NamesFieldAndRemedyAndEchoesNothing(t *testing.T) {
 				t.Errorf("the answer echoes what was sent: %s", a.text)
 			}
 		})
+	}
+}
+
+func TestServer_TellsHowToWriteAParameter(t *testing.T) {
+	t.Parallel()
+	web, _ := serve(t)
+	for query, want := range map[string]httpapi.Fault{
+		"limit=ten":         {Parameter: "limit", Detail: "not a whole number: write digits only"},
+		"since=yesterday":   {Parameter: "since", Detail: "not a time: write 2026-11-22T09:30:00Z (RFC 3339)"},
+		"since=2026-11-22":  {Parameter: "since", Detail: "not a time: write 2026-11-22T09:30:00Z (RFC 3339)"},
+		"newest=please":     {Parameter: "newest", Detail: "wrong type: write true or false"},
+		"nobody=knows+this": {Parameter: "nobody", Detail: "unknown parameter: remove it"},
+	} {
+		a := send(t, web, http.MethodGet, "/things?"+query, "")
+		if diff := cmp.Diff([]httpapi.Fault{want}, a.problem.Errors); diff != "" {
+			t.Errorf("%s: %d (-want +got):\n%s", query, a.status, diff)
+		}
 	}
 }
 
