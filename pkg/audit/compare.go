@@ -137,11 +137,8 @@ type comparison struct {
 // associations are those of the log and those of the system, in the order of their ids.
 func (c *comparison) associations(ctx context.Context, filter Filter) ([]ID, error) {
 	if filter.Association != "" {
-		id, ok := parseID(strings.ToLower(filter.Association))
-		if !ok {
-			return nil, fmt.Errorf("%s is not the id of an association", quote(filter.Association))
-		}
-		return []ID{id}, nil
+		id, err := parseAssociation(filter.Association)
+		return []ID{id}, err
 	}
 	all := map[ID]bool{}
 	for _, id := range c.ledger.Associations() {

@@ -32,6 +32,15 @@ func chapterID(c *dealregv1.ChapterAmount) (ID, bool) {
 	return toID(c.GetChapterId())
 }
 
+// parseAssociation reads the id that an auditor gives, in either case.
+func parseAssociation(text string) (ID, error) {
+	id, ok := parseID(strings.ToLower(text))
+	if !ok {
+		return ID{}, fmt.Errorf("%s is not the id of an association", quote(text))
+	}
+	return id, nil
+}
+
 // parseID reads what String writes and nothing else.
 func parseID(text string) (ID, bool) {
 	b, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))

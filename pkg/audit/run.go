@@ -20,11 +20,24 @@ type Config struct {
 	URL, Key    string
 	Association string // compare only this one, by its id; the log is checked whole all the same
 	Year        int    // compare only this year; 0 for all
-	Statement   string // audit this release of the association instead: 2026 for the latest of the year, or 2026/r3
+	Statement   string // audit this release of the association instead: 2026 for the latest of the year, or 2026/3 as in its address, or 2026/r3
 	HTTP        *http.Client
 	Patience    time.Duration // for each answer that the system has not ready yet; 0: two minutes
 	Out         io.Writer     // the report; nil for none
 	Now         func() time.Time
+}
+
+// Validate refuses what names no association or no statement of one; the system is not asked.
+func (c Config) Validate() error {
+	if c.Statement != "" {
+		_, err := parseRelease(c.Association, c.Statement)
+		return err
+	}
+	if c.Association != "" {
+		_, err := parseAssociation(c.Association)
+		return err
+	}
+	return nil
 }
 
 // Run folds the system's log, compares its reports, or one statement, and prints what it found. The exit code is Equal, Different or
@@ -34,6 +47,9 @@ func Run(ctx context.Context, cfg Config) (exitCode int, err error) {
 	now := cfg.Now
 	if now == nil {
 		now = func() time.Time { return time.Time{} } // without a clock the report names no duration
+	}
+	if err := cfg.Validate(); err != nil {
+		return CouldNotTell, err
 	}
 	start := now()
 	client := &Client{URL: cfg.URL, Key: cfg.Key, HTTP: cfg.HTTP, Patience: cfg.Patience}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,25 +121,37 @@ type (
 	}
 )
 
-var statementName = regexp.MustCompile(`^(\d{4})(?:/r?(\d{1,9}|latest))?$`)
+// releaseName is the part of a release's address that an auditor gives.
+type releaseName struct {
+	association   ID
+	year, release string
+}
+
+var statementName = regexp.MustCompile(`^(\d{4})(?:/(?:(latest)|r?([1-9]\d{0,8})))?$`)
+
+// parseRelease takes a release as its address has it, 2026/3, and as the pages and the report call it, 2026/r3. A year alone
+// means the latest.
+func parseRelease(association, statement string) (releaseName, error) {
+	id, err := parseAssociation(association)
+	if err != nil {
+		return releaseName{}, fmt.Errorf("%w: name the one whose statement it is", err)
+	}
+	parts := statementName.FindStringSubmatch(statement)
+	if parts == nil {
+		return releaseName{}, fmt.Errorf("%s names no statement: write a year, such as 2026, or a release of it, such as 2026/3", quote(statement))
+	}
+	return releaseName{association: id, year: parts[1], release: cmp.Or(parts[2], parts[3], "latest")}, nil
+}
 
 // auditStatement makes a statement again: it folds the log up to the statement's sequence without the events that were
 // held back, and compares every figure that is shown. An error means that nothing can be said.
-func auditStatement(ctx context.Context, client *Client, association, name string) (StatementReport, error) {
-	id, ok := parseID(strings.ToLower(association))
-	if !ok {
-		return StatementReport{}, fmt.Errorf("%s is not the id of an association: name the one whose statement it is", quote(association))
+func auditStatement(ctx context.Context, client *Client, association, statement string) (StatementReport, error) {
+	of, err := parseRelease(association, statement)
+	if err != nil {
+		return StatementReport{}, err
 	}
-	parts := statementName.FindStringSubmatch(name)
-	if parts == nil {
-		return StatementReport{}, fmt.Errorf("%s names no statement: write a year, such as 2026, or a release of it, such as 2026/r3", quote(name))
-	}
-	release := parts[2]
-	if release == "" {
-		release = "latest"
-	}
-	a := statementAudit{client: client, id: id, all: new(views)}
-	if err := a.read(ctx, parts[1], release); err != nil {
+	a := statementAudit{client: client, id: of.association, all: new(views)}
+	if err := a.read(ctx, of.year, of.release); err != nil {
 		return StatementReport{}, err
 	}
 	log, err := client.Log(ctx, 1)
@@ -151,7 +164,7 @@ func auditStatement(ctx context.Context, client *Client, association, name strin
 	}
 	a.compare()
 	return StatementReport{
-		Association: id.String(), Year: a.statement.Year, Release: a.statement.Release, AsOfSequence: a.statement.AsOfSequence,
+		Association: of.association.String(), Year: a.statement.Year, Release: a.statement.Release, AsOfSequence: a.statement.AsOfSequence,
 		HeldBack: len(a.now.held), Comparison: a.differ.Comparison,
 	}, nil
 }

@@ -187,8 +187,10 @@ func TestStatements_AnAuditorSeesWhatWasAltered(t *testing.T) {
 	h.grow(50)
 	h.release(2025)
 	association := h.work.Associations[0].ID
-	if code, out := h.audit(association, "2025", nil); code != audit.Equal {
-		t.Fatal(out)
+	for _, name := range []string{"2025", "2025/2", "2025/r2", "2025/latest"} { // as its address has it, and as people call it
+		if code, out := h.audit(association, name, nil); code != audit.Equal || !strings.Contains(out, "2025 r2") {
+			t.Fatalf("%s: %d %s", name, code, out)
+		}
 	}
 	altered := func(change func(st map[string]any)) func(string, []byte) []byte {
 		return func(path string, body []byte) []byte {
