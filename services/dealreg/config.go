@@ -103,4 +103,4 @@ func (c configCheck) Run() error {
 	return nil
 }
 
-var errNoKey = errors.New("no key: give --key or set DEALREG_KEY; `dealreg up` printed the operator's key when it first started")
+var errNoKey = wrongUse{errors.New("no key: give --key or set DEALREG_KEY; `dealreg up` printed the operator's key when it first started")}

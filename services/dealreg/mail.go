@@ -23,7 +23,7 @@ type mailFlags struct {
 func (a *assembly) newPostman() (*mail.Postman, error) {
 	if a.SMTPURL == "" {
 		if a.SMTPPasswordFile != "" || a.MailFrom != "" {
-			return nil, errors.New("mails without a server: give --smtp-url too, or neither --smtp-password-file nor --mail-from")
+			return nil, wrongUse{errors.New("mails without a server: give --smtp-url too, or neither --smtp-password-file nor --mail-from")}
 		}
 		return nil, nil //nolint:nilnil // no mails is a way to run
 	}
@@ -40,7 +40,7 @@ func (a *assembly) newPostman() (*mail.Postman, error) {
 	}
 	p, err := mail.NewPostman(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("mails (--smtp-url, --mail-from, --public-url): %w", err)
+		return nil, wrongUse{fmt.Errorf("mails (--smtp-url, --mail-from, --public-url): %w", err)}
 	}
 	return p, nil
 }

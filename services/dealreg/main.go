@@ -54,6 +54,11 @@ type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit %d", int(c)) }
 
+// wrongUse is an error that only other flags mend; it ends the process with exitWrongUse.
+type wrongUse struct{ error }
+
+func (w wrongUse) Unwrap() error { return w.error }
+
 func newParser(c *cli) *kong.Kong {
 	return kong.Must(c, kong.Name("dealreg"), kong.DefaultEnvars("DEALREG"), kong.UsageOnError(),
 		kong.Description("Register deals between partners; see what they add up to."))
@@ -78,14 +83,16 @@ func run(args []string) int {
 	defer stop()
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	err = parsed.Run(log, parser)
-	var code exitCode
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.As(err, &code):
+	}
+	if code, is := errors.AsType[exitCode](err); is {
 		return int(code)
 	}
 	fmt.Fprintln(os.Stderr, "dealreg:", err)
+	if _, is := errors.AsType[wrongUse](err); is {
+		return exitWrongUse
+	}
 	return exitFailed
 }
 

@@ -20,7 +20,7 @@ type openIDFlags struct {
 func (f openIDFlags) openID() (*oidclogin.Provider, error) {
 	if f.OIDCIssuer == "" {
 		if f.OIDCClientID != "" || f.OIDCClientSecretFile != "" {
-			return nil, errors.New("an OpenID client without a provider: give --oidc-issuer too, or neither")
+			return nil, wrongUse{errors.New("an OpenID client without a provider: give --oidc-issuer too, or neither")}
 		}
 		return nil, nil //nolint:nilnil // no provider is a way to run
 	}
@@ -34,5 +34,9 @@ func (f openIDFlags) openID() (*oidclogin.Provider, error) {
 			return nil, fmt.Errorf("OpenID client secret: %s is empty: write the secret that the provider gave this system into it", f.OIDCClientSecretFile)
 		}
 	}
-	return oidclogin.New(oidclogin.Config{Issuer: f.OIDCIssuer, ClientID: f.OIDCClientID, ClientSecret: secret})
+	provider, err := oidclogin.New(oidclogin.Config{Issuer: f.OIDCIssuer, ClientID: f.OIDCClientID, ClientSecret: secret})
+	if err != nil {
+		return nil, wrongUse{fmt.Errorf("OpenID provider (--oidc-issuer, --oidc-client-id): %w", err)}
+	}
+	return provider, nil
 }

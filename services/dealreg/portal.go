@@ -29,7 +29,7 @@ func (a *assembly) addPortal() (serviceRun, error) {
 	if a.APIURL != "" {
 		var err error
 		if base, err = url.Parse(a.APIURL); err != nil || base.Host == "" {
-			return nil, fmt.Errorf("--api-url %q is no address: write it like http://127.0.0.1:8080", a.APIURL)
+			return nil, wrongUse{fmt.Errorf("--api-url %q is no address: write it like http://127.0.0.1:8080", a.APIURL)}
 		}
 		transport = http.DefaultTransport
 	}

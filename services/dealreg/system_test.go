@@ -148,6 +148,7 @@ func TestImport_EndsWithTheYearlyVolumeAndASecondRunChangesNothing(t *testing.T)
 
 func TestCommands_TellWrongUseFromFailure(t *testing.T) {
 	t.Parallel()
+	const someID = "0198c2f4-5b7e-7cc1-9d0a-4f1e2a3b4c5d"
 	for name, c := range map[string]struct {
 		args []string
 		code int
@@ -155,11 +156,18 @@ func TestCommands_TellWrongUseFromFailure(t *testing.T) {
 	}{
 		"unknown flag":     {[]string{"up", "--port", "1"}, exitWrongUse, "--port"},
 		"no command":       {nil, exitWrongUse, "expected"},
-		"no key":           {[]string{"audit"}, exitFailed, "DEALREG_KEY"},
+		"no key":           {[]string{"audit"}, exitWrongUse, "DEALREG_KEY"},
+		"no key to ask":    {[]string{"demo"}, exitWrongUse, "DEALREG_KEY"},
+		"no association":   {[]string{"audit", "--key", "drk_x", "--association", "X"}, exitWrongUse, "not the id of an association"},
+		"whose statement":  {[]string{"audit", "--key", "drk_x", "--statement", "2026"}, exitWrongUse, "name the one whose statement it is"},
+		"no statement":     {[]string{"audit", "--key", "drk_x", "--statement", "26", "--association", someID}, exitWrongUse, "2026/3"},
+		"no secret":        {[]string{"webhook", "listen", "--secret", "x"}, exitWrongUse, "--secret"},
 		"nobody listens":   {[]string{"demo", "--url", "http://127.0.0.1:9", "--key", "drk_x"}, exitFailed, "is the system up?"},
 		"audit of nothing": {[]string{"audit", "--url", "http://127.0.0.1:9", "--key", "drk_x"}, 3, "127.0.0.1:9"},
 		"unknown key":      {[]string{"config", "check", writeFile(t, "c.json", `{"lisen": "x"}`)}, exitFailed, `"lisen" is no flag`},
-		"alone":            {[]string{"serve", "registry", "--data", t.TempDir()}, exitFailed, "--nats-url"},
+		"alone":            {[]string{"serve", "registry", "--data", t.TempDir()}, exitWrongUse, "--nats-url"},
+		"mail to nobody":   {[]string{"up", "--data", t.TempDir(), "--mail-from", "dealreg@contoso.example", "--nats-url", "nats://127.0.0.1:9", "--clickhouse-dsn", "clickhouse://127.0.0.1:9/x"}, exitWrongUse, "--smtp-url"},
+		"half a provider":  {[]string{"up", "--data", t.TempDir(), "--oidc-issuer", "https://login.contoso.example", "--nats-url", "nats://127.0.0.1:9", "--clickhouse-dsn", "clickhouse://127.0.0.1:9/x"}, exitWrongUse, "--oidc-client-id"},
 		"config":           {[]string{"config", "check", writeFile(t, "c.json", `{"listen": "127.0.0.1:9"}`)}, 0, "ok"},
 		"config printed":   {[]string{"--config", writeFile(t, "c.json", `{"listen": "127.0.0.1:9"}`), "config", "print"}, 0, `"listen": "127.0.0.1:9"`},
 		"number":           {[]string{"--config", writeFile(t, "c.json", `{"replicas": 3}`), "config", "print"}, 0, `"replicas": 3`},

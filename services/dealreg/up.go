@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -86,16 +87,16 @@ type serveCommand struct {
 // Run runs one service until it is told to stop. It waits for engines that are not there yet.
 func (c *serveCommand) Run(ctx context.Context, log *zap.Logger) error {
 	if c.System.NATSURL == "" {
-		return fmt.Errorf("one service alone needs a NATS that the others reach too: give --nats-url, or run everything with `dealreg up`")
+		return wrongUse{errors.New("one service alone needs a NATS that the others reach too: give --nats-url, or run everything with `dealreg up`")}
 	}
 	if c.Service == servicePortal && c.System.APIURL == "" {
-		return fmt.Errorf("the portal alone shows what an API answers: give --api-url")
+		return wrongUse{errors.New("the portal alone shows what an API answers: give --api-url")}
 	}
 	if c.Service == serviceMail && c.System.SMTPURL == "" {
-		return fmt.Errorf("mail without a server sends nothing: give --smtp-url and --mail-from")
+		return wrongUse{errors.New("mail without a server sends nothing: give --smtp-url and --mail-from")}
 	}
 	if c.System.ClickhouseDSN == "" && needsWarehouse([]string{c.Service}) {
-		return fmt.Errorf("one service alone needs a ClickHouse that the others reach too: give --clickhouse-dsn, or run everything with `dealreg up`")
+		return wrongUse{errors.New("one service alone needs a ClickHouse that the others reach too: give --clickhouse-dsn, or run everything with `dealreg up`")}
 	}
 	if c.Service == serviceAggregator && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(aggregatorMemory)

@@ -49,7 +49,7 @@ func parseVerifiers(texts []string) ([]webhook.Verifier, error) {
 	for _, text := range texts {
 		v, err := webhook.ParseVerifier(text)
 		if err != nil {
-			return nil, err
+			return nil, wrongUse{fmt.Errorf("--secret: %w", err)}
 		}
 		by = append(by, v)
 	}

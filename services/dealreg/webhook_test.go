@@ -31,7 +31,7 @@ func TestWebhookVerify_TellsWhetherTheSignatureIsRight(t *testing.T) {
 		"another secret":      {0, webhook.NewSecret().Reveal(), body, exitFailed, "no signature matches"},
 		"old":                 {24 * time.Hour, secret.Reveal(), body, exitFailed, "the signature is right, but"},
 		"old and wrong":       {24 * time.Hour, webhook.NewSecret().Reveal(), body, exitFailed, "no signature matches"},
-		"no secret":           {0, "whsec_", body, exitFailed, "a secret is whsec_"},
+		"no secret":           {0, "whsec_", body, exitWrongUse, "--secret: a secret is whsec_"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

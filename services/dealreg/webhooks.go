@@ -30,12 +30,12 @@ func (a *assembly) addWebhooks() (serviceRun, error) {
 		return nil, err
 	}
 	if a.WebhookIdle < 0 {
-		return nil, errors.New("--webhook-idle: write 1 or more, or 0 for what it is when left out")
+		return nil, wrongUse{errors.New("--webhook-idle: write 1 or more, or 0 for what it is when left out")}
 	}
 	guard := webhook.Guard{Allow: a.WebhookAllow, AllowHTTP: a.WebhookAllowHTTP}
 	if a.WebhookProxy != "" {
 		if guard.Proxy, err = url.Parse(a.WebhookProxy); err != nil {
-			return nil, errors.New("--webhook-proxy: write it as http://host:port or https://host:port")
+			return nil, wrongUse{errors.New("--webhook-proxy: write it as http://host:port or https://host:port")}
 		}
 	}
 	s, err := webhooks.New(webhooks.Config{
