@@ -54,7 +54,6 @@ type endpoint struct {
 	Enabled       bool       `json:"enabled"`
 	DisabledAt    *time.Time `json:"disabled_at,omitempty"` // the last time
 	DisabledWords string     `json:"disabled_reason,omitempty"`
-	Untold        bool       `json:"untold,omitempty"` // it is yet to be recorded that it was disabled
 	// Life rises when the owner says that the receiver is well: enables the endpoint or gives it another URL. What was learned
 	// of it in an earlier life does not count.
 	Life uint64 `json:"life,omitempty"`
@@ -98,6 +97,9 @@ func (e endpoint) isManagedBy(p roster.Principal) bool {
 func (e endpoint) ownedAlike(other endpoint) bool {
 	return e.Company == other.Company && e.Association == other.Association && e.Deals == other.Deals
 }
+
+// byItsOwner is why an endpoint is disabled of which nobody needs to be told.
+const byItsOwner = "by its owner"
 
 // takes tells whether an event that came into its stream at the time is sent without being asked for: what came before
 // the endpoint was disabled is, when it is enabled again.

@@ -138,47 +138,26 @@ func (s *Service) healed(key string) {
 	}
 }
 
-// changeEndpoint stores what change makes of the endpoint, again when another writer was first. change tells whether
-// there is anything to store; it is not asked when the endpoint is gone.
-func (s *Service) changeEndpoint(ctx context.Context, key string, change func(endpoint) (endpoint, bool)) (changed bool, err error) {
-	for {
-		e, revision := s.endpoints.get(key)
-		if !s.endpoints.has(key) {
-			return false, nil
-		}
-		next, changed := change(e)
-		if !changed {
-			return false, nil
-		}
-		_, err := s.endpoints.put(ctx, key, next, revision)
-		if err == nil || !errors.Is(err, errChanged) {
-			return err == nil, err
-		}
-	}
-}
-
 // disable ends deliveries to the endpoint and tells the owner's other endpoints. Of many who find out at once one does.
 func (s *Service) disable(e endpoint, reason string, at time.Time) {
 	ctx, cancel := context.WithTimeout(s.working, askTimeout)
 	defer cancel()
-	reason = shorten(reason, maxReason)
-	disabled, err := s.changeEndpoint(ctx, e.ID.String(), func(now endpoint) (endpoint, bool) {
-		if !now.Enabled || now.Life != e.Life {
-			return now, false
+	key, err := e.ID.String(), errChanged
+	for errors.Is(err, errChanged) {
+		now, revision := s.endpoints.get(key)
+		if !now.Enabled || now.Life != e.Life { // also when it was deleted
+			return
 		}
-		now.Enabled, now.DisabledAt, now.DisabledWords, now.Untold = false, new(at.UTC()), reason, true
 		e = now
-		return now, true
-	})
+		e.Enabled, e.DisabledAt, e.DisabledWords = false, new(at.UTC()), shorten(reason, maxReason)
+		_, err = s.endpoints.put(ctx, key, e, revision)
+	}
 	if err != nil {
 		s.cfg.Log.Warn("endpoint not disabled, the next failure does", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
 		return
 	}
-	if !disabled {
-		return
-	}
 	s.metrics.disabled.Inc()
-	s.cfg.Log.Info("endpoint disabled", zap.Stringer("endpoint_id", e.ID), zap.String("reason", reason))
+	s.cfg.Log.Info("endpoint disabled", zap.Stringer("endpoint_id", e.ID), zap.String("reason", e.DisabledWords))
 	s.tell(ctx, e)
 }
 
@@ -191,16 +170,32 @@ func (s *Service) tell(ctx context.Context, e endpoint) {
 		_, err = s.js.Publish(ctx, stream.EndpointSubject(e.ID), text, jetstream.WithExpectStream(stream.RecordsStream),
 			jetstream.WithMsgID(webhook.Disabled(e.ID, "", record.At).ID))
 	}
-	if err == nil {
-		_, err = s.changeEndpoint(ctx, e.ID.String(), func(now endpoint) (endpoint, bool) {
-			untold := now.Untold
-			now.Untold = false
-			return now, untold
-		})
-	}
 	if err != nil {
 		s.cfg.Log.Warn("owner not told yet that an endpoint was disabled", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
+		return
 	}
+	s.gate(e.ID).told(record.At)
+}
+
+// isTold tells whether it is recorded that the endpoint was disabled, or nobody needs to be told. The endpoint itself does not
+// say so: it would change, unseen, behind an owner who has read it.
+func (s *Service) isTold(ctx context.Context, e endpoint) (bool, error) {
+	if e.Enabled || e.DisabledAt == nil || e.DisabledWords == byItsOwner || s.gate(e.ID).isTold(*e.DisabledAt) {
+		return true, nil
+	}
+	last, err := stream.LastMessage(ctx, s.cfg.NATS, stream.RecordsStream, stream.EndpointSubject(e.ID))
+	if errors.Is(err, stream.ErrNoRecord) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	record, err := stream.DecodeEndpoint(last.Data)
+	if err != nil || !record.At.Equal(*e.DisabledAt) {
+		return false, nil //nolint:nilerr // one that is not readable told nobody
+	}
+	s.gate(e.ID).told(record.At)
+	return true, nil
 }
 
 const maxReason = 500 // characters, of webhook.DisabledData

@@ -39,6 +39,7 @@ type gate struct {
 	waiting  map[string][]queued // by source: events that go into the gap
 	widening map[string]bool
 	running  map[string]*runner // of cursors, by key
+	toldAt   time.Time          // when the endpoint was disabled last of which it is recorded
 	askedAt  time.Time          // when the bucket said last that the endpoint is disabled or is not there
 }
 
@@ -212,6 +213,19 @@ func (g *gate) asked(at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.askedAt = at
+}
+
+// isTold tells whether it is known to be recorded that the endpoint was disabled at the time.
+func (g *gate) isTold(at time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.toldAt.Equal(at)
+}
+
+func (g *gate) told(at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.toldAt = at
 }
 
 // idle tells whether nothing is under way here.

@@ -351,7 +351,7 @@ func (p endpointPatch) apply(e endpoint, now time.Time) endpoint {
 	if p.Enabled.Sent && p.Enabled.Value {
 		e = e.enable()
 	} else if p.Enabled.Sent && e.Enabled {
-		e.Enabled, e.DisabledAt, e.DisabledWords = false, new(now.UTC()), "by its owner"
+		e.Enabled, e.DisabledAt, e.DisabledWords = false, new(now.UTC()), byItsOwner
 	}
 	return e
 }
@@ -359,7 +359,7 @@ func (p endpointPatch) apply(e endpoint, now time.Time) endpoint {
 // enable leaves the time at which it was disabled: what came since is replayed from there. The endpoint is tried at once, and
 // has its full time again.
 func (e endpoint) enable() endpoint {
-	e.Enabled, e.DisabledWords, e.Untold = true, "", false
+	e.Enabled, e.DisabledWords = true, ""
 	e.Life++
 	return e
 }

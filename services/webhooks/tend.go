@@ -39,7 +39,12 @@ func (s *Service) tend(ctx context.Context, now time.Time) {
 	}
 	s.gatesMu.Unlock()
 	for _, e := range s.endpoints.all() {
-		if e.Untold {
+		told, err := s.isTold(ctx, e)
+		if err != nil {
+			s.cfg.Log.Warn("not known whether the owner was told that an endpoint was disabled", zap.Stringer("endpoint_id", e.ID), zap.Error(err))
+			return
+		}
+		if !told {
 			s.tell(ctx, e)
 		}
 	}

@@ -3,6 +3,8 @@ package webhooks_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/dealreg/dealreg/pkg/stream"
 	"github.com/dealreg/dealreg/services/webhooks"
 )
 
@@ -62,6 +65,44 @@ func TestTend_RemovesWhatNobodyNeedsOfOldReplaysAndOfDeletedEndpoints(t *testing
 	w.until("failures removed", func() bool { return len(w.keys("webhook_failing")) == 0 })
 }
 
+// wasDisabled writes into the bucket what a process leaves that disables the endpoint and dies, and gives its tag.
+func (w *world) wasDisabled(id, at string) (tag string) {
+	w.t.Helper()
+	kv, err := w.js.KeyValue(w.t.Context(), "webhook_endpoints")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	stored, err := kv.Get(w.t.Context(), id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var e object
+	if err := json.Unmarshal(stored.Value(), &e); err != nil {
+		w.t.Fatal(err)
+	}
+	e["enabled"], e["disabled_at"], e["disabled_reason"] = false, at, "gone"
+	text, err := json.Marshal(e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	revision, err := kv.Update(w.t.Context(), id, text, stored.Revision())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return fmt.Sprintf(`"%d"`, revision)
+}
+
+// tended waits until everything was tended once: what is left of a deleted endpoint goes at the beginning of each round.
+func (w *world) tended(key string) {
+	w.t.Helper()
+	id, _ := w.endpoint(key, "https://receiver.example/", nil)
+	w.must(204, key, "DELETE", endpoints+"/"+id, nil)
+	for range 2 {
+		w.put("webhook_cursors", id+".DEALS", `{"endpoint_id":"`+id+`","source":"DEALS"}`)
+		w.until("tended", func() bool { return !slices.Contains(w.keys("webhook_cursors"), id+".DEALS") })
+	}
+}
+
 func TestTend_TellsWhatAProcessThatDiedDidNotTell(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -70,35 +111,38 @@ func TestTend_TellsWhatAProcessThatDiedDidNotTell(t *testing.T) {
 	id, _ := w.endpoint(key, "https://receiver.example/", nil)
 	w.endpoint(key, watching.URL, object{"event_types": []string{"dealreg.endpoint.disabled"}})
 	w.stop()
-	kv, err := w.js.KeyValue(t.Context(), "webhook_endpoints")
-	if err != nil {
-		t.Fatal(err)
-	}
-	stored, err := kv.Get(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var e object
-	if err := json.Unmarshal(stored.Value(), &e); err != nil {
-		t.Fatal(err)
-	}
-	e["enabled"], e["disabled_at"], e["disabled_reason"], e["untold"] = false, "2026-11-22T10:00:00Z", "gone", true
-	text, err := json.Marshal(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := kv.Update(t.Context(), id, text, stored.Revision()); err != nil {
-		t.Fatal(err)
-	}
+	tag := w.wasDisabled(id, "2026-11-22T10:00:00Z")
 	w.start()
 	w.until("told", func() bool { return len(watching.all()) > 0 })
 	if got := watching.all()[0]; !strings.HasPrefix(got.id, id+":disabled:") {
 		t.Errorf("told %s", got.id)
 	}
-	w.until("noted", func() bool {
-		stored, err := kv.Get(t.Context(), id)
-		return err == nil && !strings.Contains(string(stored.Value()), "untold")
-	})
+	w.tended(key)
+	if _, _, header := w.do(key, "GET", endpoints+"/"+id, nil); header.Get("ETag") != tag {
+		t.Errorf("the tag %s became %s, and its owner sees no change", tag, header.Get("ETag"))
+	}
+}
+
+func TestTend_TellsNothingAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	company, key := w.companyAdmin()
+	id, _ := w.endpoint(key, "https://receiver.example/", nil)
+	again, _ := w.endpoint(key, "https://receiver.example/", nil)
+	w.stop()
+	for _, endpoint := range []string{id, again} {
+		record := `{"endpoint_id":"` + endpoint + `","company_id":"` + company.String() + `","reason":"gone","at":"2026-11-22T10:00:00Z"}`
+		if _, err := w.js.Publish(t.Context(), "records.endpoint."+endpoint, []byte(record)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.wasDisabled(id, "2026-11-22T10:00:00Z")
+	w.wasDisabled(again, "2026-11-22T11:00:00Z")
+	w.start()
+	w.tended(key)
+	if records, err := w.js.Stream(t.Context(), stream.RecordsStream); err != nil || records.CachedInfo().State.Msgs != 3 {
+		t.Errorf("%d records instead of 3, %v", records.CachedInfo().State.Msgs, err)
+	}
 }
 
 func TestGap_OfAnHourComesAtTheRateAndInOrderWhenThatIsWanted(t *testing.T) {
