@@ -191,7 +191,7 @@ func (v *visit) endpointInput(f *form, was api.Endpoint) api.EndpointInput {
 		URL: v.posted("url"), Description: v.posted("description"), EventTypes: append([]string{}, v.chosen("event_types")...),
 		Headers: v.headers(f, was.HeaderNames),
 	}
-	if ordered := v.posted("ordered") != ""; ordered != was.Ordered { // sent again it would begin anew
+	if ordered := v.posted("ordered") != ""; ordered != was.Ordered {
 		in.Ordered = &ordered
 	}
 	if was.ID.IsZero() {

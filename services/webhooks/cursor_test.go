@@ -79,6 +79,46 @@ func TestOrdered_KeepsTheOrderOfTheLogWhateverFails(t *testing.T) {
 	}
 }
 
+// The events have happened and are not in the queue yet, when the endpoint changes.
+func TestOrdered_BeginsAnewOnlyWhenOrderBegins(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, patient)
+	w.stop()
+	w.holdFanOut()
+	w.start()
+	for name, change := range map[string]func(key, id string){
+		"ordered again": func(key, id string) { w.change(key, id, object{"ordered": true}) },
+		"disabled":      func(key, id string) { w.change(key, id, object{"enabled": false}) },
+	} {
+		company, key := w.companyAdmin()
+		var n atomic.Int32
+		rc := newReceiver(t, func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
+			if n.Add(1) == 1 {
+				rw.WriteHeader(http.StatusInternalServerError)
+			}
+		})
+		id, _ := w.endpoint(key, rc.URL, object{"ordered": true})
+		before, err := w.log.LastSequence(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		events := w.happen(20, company)
+		change(key, id)
+		w.fanOut(id, before+1, before+20)
+		if name == "disabled" {
+			w.until("kept", func() bool { return w.must(200, key, "GET", endpoints+"/"+id, nil)["behind"] == 20. })
+			w.must(200, key, "POST", endpoints+"/"+id+"/enable", nil)
+		}
+		rc.await(t, events...)
+		rc.once(t, events...)
+		for i, got := range rc.all() {
+			if got.id != events[i] {
+				t.Fatalf("%s: event %d came as number %d", name, slices.Index(events, got.id), i)
+			}
+		}
+	}
+}
+
 func TestLanes_AreNotHeldByEndpointsThatNeverAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(cfg *webhooks.Config) { patient(cfg); cfg.Deadline = 10 * patience })
@@ -162,17 +202,43 @@ func TestDispatchers_SendNothingTwiceWhileAllLive(t *testing.T) {
 	}
 }
 
+// holdFanOut keeps every service that starts from the deals: the test fans them out.
+func (w *world) holdFanOut() {
+	w.t.Helper()
+	text, err := json.Marshal(object{"runner": "this test", "until": now().Add(time.Hour)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.put("webhook_checkpoints", stream.DealsStream, string(text))
+}
+
+// fanOut puts deals into the queue for the endpoint as a fan-out that lags does.
+func (w *world) fanOut(id string, from, head uint64) {
+	w.t.Helper()
+	endpoint, err := deal.ParseID(id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var deliveries []stream.Delivery
+	for ; from <= head; from += stream.MostEvents {
+		var sequences []uint64
+		for sequence := from; sequence <= head && len(sequences) < stream.MostEvents; sequence++ {
+			sequences = append(sequences, sequence)
+		}
+		deliveries = append(deliveries, stream.Delivery{Endpoint: endpoint, Source: stream.DealsStream, Sequences: sequences, Head: head, Attempt: 1})
+	}
+	if err := stream.NewDeliveries(w.js).Put(w.t.Context(), deliveries...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // TestDispatchers_SendNothingOfABurstTwice plays a fan-out that lags: many deliveries come at once, each with as many events
 // as one may have, and the gates are full with a few of them.
 func TestDispatchers_SendNothingOfABurstTwice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, patient)
 	w.stop()
-	text, err := json.Marshal(object{"runner": "this test", "until": now().Add(time.Hour)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.put("webhook_checkpoints", stream.DealsStream, string(text))
+	w.holdFanOut()
 	w.start()
 	w.start()
 	company, key := w.companyAdmin()
@@ -184,22 +250,8 @@ func TestDispatchers_SendNothingOfABurstTwice(t *testing.T) {
 	}
 	fanOut := func(from, head uint64) {
 		t.Helper()
-		var deliveries []stream.Delivery
-		for ; from <= head; from += stream.MostEvents {
-			var sequences []uint64
-			for sequence := from; sequence <= head && len(sequences) < stream.MostEvents; sequence++ {
-				sequences = append(sequences, sequence)
-			}
-			for id := range receivers {
-				endpoint, err := deal.ParseID(id)
-				if err != nil {
-					t.Fatal(err)
-				}
-				deliveries = append(deliveries, stream.Delivery{Endpoint: endpoint, Source: stream.DealsStream, Sequences: sequences, Head: head, Attempt: 1})
-			}
-		}
-		if err := stream.NewDeliveries(w.js).Put(t.Context(), deliveries...); err != nil {
-			t.Fatal(err)
+		for id := range receivers {
+			w.fanOut(id, from, head)
 		}
 	}
 	events := w.happen(3000, company)

@@ -220,16 +220,21 @@ func (s *Service) createEndpoint(ctx context.Context, in *struct{ Body newEndpoi
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	if e.Ordered {
-		if err := s.startOrder(ctx, e.ID); err != nil {
-			return nil, away(err)
-		}
-	}
-	revision, err := s.endpoints.put(ctx, e.ID.String(), e, 0)
+	revision, err := s.store(ctx, endpoint{}, e, 0)
 	if err != nil {
 		return nil, away(err)
 	}
 	return httpapi.NewCreated(endpointsPath+"/"+e.ID.String(), revision, s.showSecret(e, secret)), nil
+}
+
+// store writes what became of an endpoint over the revision, 0 for a new one. Errors are those of mirror.put.
+func (s *Service) store(ctx context.Context, was, e endpoint, over uint64) (uint64, error) {
+	if e.Ordered && e.Enabled && (!was.Ordered || !was.Enabled) {
+		if err := s.startOrder(ctx, e.ID); err != nil {
+			return 0, err
+		}
+	}
+	return s.endpoints.put(ctx, e.ID.String(), e, over)
 }
 
 // showSecret shows a shared secret, this once.
@@ -289,7 +294,7 @@ func (s *Service) patchEndpoint(ctx context.Context, in *struct {
 	Body endpointPatch
 },
 ) (*httpapi.Tagged[Endpoint], error) {
-	e, revision, err := s.find(ctx, in.ID)
+	was, revision, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -300,20 +305,16 @@ func (s *Service) patchEndpoint(ctx context.Context, in *struct {
 	if read != revision {
 		return nil, httpapi.PreconditionFailed(revision)
 	}
-	if e, err = s.checked(in.Body.apply(e, s.cfg.Now()), in.Body.Headers.Value); err != nil {
+	e, err := s.checked(in.Body.apply(was, s.cfg.Now()), in.Body.Headers.Value)
+	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	if e.Ordered && (in.Body.Ordered.Sent || in.Body.Enabled.Sent) {
-		if err := s.startOrder(ctx, in.ID); err != nil {
-			return nil, away(err)
-		}
-	}
-	if revision, err = s.endpoints.put(ctx, in.ID.String(), e, revision); err != nil {
+	if revision, err = s.store(ctx, was, e, revision); err != nil {
 		return nil, away(err)
 	}
-	if in.Body.Enabled.Sent && e.Enabled || in.Body.URL.Sent {
+	if e.Life != was.Life {
 		s.startCursors(in.ID)
 	}
 	return httpapi.WithTag(revision, s.show(e)), nil
@@ -334,7 +335,7 @@ func (s *Service) checked(e endpoint, headers map[string]*string) (endpoint, err
 
 // apply makes the changes but those of single headers.
 func (p endpointPatch) apply(e endpoint, now time.Time) endpoint {
-	if p.URL.Sent {
+	if p.URL.Sent && p.URL.Value != e.URL {
 		e.URL = p.URL.Value
 		e.Life++
 	}

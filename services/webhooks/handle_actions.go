@@ -66,7 +66,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 func (s *Service) rotateSecret(ctx context.Context, in *EndpointPath) (*httpapi.Tagged[SecretShown], error) {
 	var secret webhook.Secret
-	e, revision, err := s.act(ctx, in.ID, func(_ context.Context, e endpoint) (endpoint, error) {
+	e, revision, err := s.act(ctx, in.ID, func(e endpoint) (endpoint, error) {
 		secret = e.Signing.secret()
 		e, err := e.withSecret(s.cfg.Key, secret, s.cfg.Now())
 		switch {
@@ -84,14 +84,7 @@ func (s *Service) rotateSecret(ctx context.Context, in *EndpointPath) (*httpapi.
 }
 
 func (s *Service) enableEndpoint(ctx context.Context, in *EndpointPath) (*httpapi.Tagged[Endpoint], error) {
-	e, revision, err := s.act(ctx, in.ID, func(ctx context.Context, e endpoint) (endpoint, error) {
-		if e.Ordered && !e.Enabled {
-			if err := s.startOrder(ctx, in.ID); err != nil {
-				return e, away(err)
-			}
-		}
-		return e.enable(), nil
-	})
+	e, revision, err := s.act(ctx, in.ID, func(e endpoint) (endpoint, error) { return e.enable(), nil })
 	if err != nil {
 		return nil, err
 	}
@@ -102,18 +95,19 @@ func (s *Service) enableEndpoint(ctx context.Context, in *EndpointPath) (*httpap
 // act stores what change makes of the caller's endpoint and gives it with its revision. When another writer was first,
 // such as the dispatcher that notes a failure, it begins again: a request without If-Match means the endpoint as it is.
 // The error is a Problem, also that of change.
-func (s *Service) act(ctx context.Context, id deal.ID, change func(context.Context, endpoint) (endpoint, error)) (endpoint, uint64, error) {
+func (s *Service) act(ctx context.Context, id deal.ID, change func(endpoint) (endpoint, error)) (endpoint, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	for {
-		e, revision, err := s.find(ctx, id)
+		was, revision, err := s.find(ctx, id)
 		if err != nil {
 			return endpoint{}, 0, err
 		}
-		if e, err = change(ctx, e); err != nil {
+		e, err := change(was)
+		if err != nil {
 			return endpoint{}, 0, err
 		}
-		revision, err = s.endpoints.put(ctx, id.String(), e, revision)
+		revision, err = s.store(ctx, was, e, revision)
 		switch {
 		case err == nil:
 			return e, revision, nil
