@@ -115,14 +115,14 @@ func (r *recorder) keep(ctx context.Context, attempts ...warehouse.Attempt) erro
 	return nil
 }
 
-// recordedUntil tells whether the warehouse has the attempts that were recorded before the time.
-func (s *Service) recordedUntil(ctx context.Context, at time.Time) (bool, error) {
+// recordedUntil tells whether the warehouse has the attempts up to the sequence of their stream.
+func (s *Service) recordedUntil(ctx context.Context, sequence uint64) (bool, error) {
 	attempts, err := s.js.Stream(ctx, stream.AttemptsStream)
 	if err != nil {
 		return false, fmt.Errorf("find the attempts: %w", err)
 	}
 	state := attempts.CachedInfo().State
-	return state.Msgs == 0 || !state.FirstTime.Before(at), nil
+	return state.Msgs == 0 || state.FirstSeq > sequence, nil
 }
 
 // carry moves attempts from their stream into the warehouse until ctx ends or something fails. An attempt may be stored

@@ -407,3 +407,40 @@ func TestCursor_GoesOnWithTheEndpointAsItIs(t *testing.T) {
 	w.until("cursors of the deleted one removed", func() bool { return len(w.keys("webhook_cursors")) == 4 })
 	receivers["deleted"].once(t, events[0])
 }
+
+// The clock of the service is slow, and the attempts have not come into the warehouse yet when the replay is asked for.
+func TestReplay_RecoversWhatFailedWhateverTheClockSays(t *testing.T) {
+	t.Parallel()
+	var forward func(time.Duration)
+	w := newWorld(t, func(cfg *webhooks.Config) { forward = movable(cfg) })
+	forward(-time.Hour)
+	company, key := w.companyAdmin()
+	var broken atomic.Bool
+	broken.Store(true)
+	rc := newReceiver(t, breakable(&broken))
+	id, _ := w.endpoint(key, rc.URL, nil)
+	attempts, err := w.js.Stream(t.Context(), stream.AttemptsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.until("held up", func() bool {
+		_, err := attempts.PauseConsumer(t.Context(), "warehouse", now().Add(time.Hour))
+		return err == nil
+	})
+	events := w.happen(4, company)
+	w.until("given up", func() bool {
+		queue, err := w.js.Stream(t.Context(), stream.DeliveriesStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		state := queue.CachedInfo().State
+		return state.Msgs == 0 && state.LastSeq > 0
+	})
+	broken.Store(false)
+	w.must(202, key, "POST", endpoints+"/"+id+"/replay", object{"failed_since": now().Add(-2 * time.Hour)})
+	if _, err := attempts.ResumeConsumer(t.Context(), "warehouse"); err != nil {
+		t.Fatal(err)
+	}
+	rc.await(t, events...)
+	rc.once(t, events...)
+}

@@ -24,6 +24,7 @@ type replay struct {
 	RequestedBy deal.ID    `json:"requested_by"`          // the key
 	Rate        float64    `json:"rate_per_second"`       // 0: the endpoint's alone
 	FailedSince time.Time  `json:"failed_since,omitzero"` // only what failed since then
+	Attempts    uint64     `json:"attempts,omitempty"`    // of which those up to this sequence tell what failed
 	Delivered   uint64     `json:"delivered"`             // at the first attempt of the replay
 	Failed      uint64     `json:"failed"`                // at that one: they are tried again as any other
 	DoneAt      *time.Time `json:"done_at,omitempty"`
@@ -94,6 +95,9 @@ func (s *Service) replayEvents(ctx context.Context, in *struct {
 	r := replay{ID: deal.ID(uuid.Must(uuid.NewV7())), RequestedAt: now, RequestedBy: httpapi.Caller(ctx).KeyID, Rate: in.Body.RatePerSecond}
 	if in.Body.FailedSince != nil {
 		r.FailedSince = in.Body.FailedSince.UTC()
+		if r.Attempts, err = lastOf(ctx, s.js, stream.AttemptsStream); err != nil {
+			return nil, httpapi.Unavailable("the attempts do not answer", err)
+		}
 	}
 	for source, g := range ranges {
 		own := r

@@ -236,7 +236,7 @@ func (r *runner) read(ctx context.Context, c cursor) (found []*letter, end bool,
 	}
 	within, cancel := context.WithTimeout(ctx, 2*askTimeout)
 	defer cancel()
-	if stored, err := r.s.recordedUntil(within, c.Replay.RequestedAt); err != nil || !stored {
+	if stored, err := r.s.recordedUntil(within, c.Replay.Attempts); err != nil || !stored {
 		return nil, false, err
 	}
 	places, err := r.s.cfg.Warehouse.FindFailed(within, c.Endpoint, c.Replay.FailedSince, warehouse.Place{Source: c.Source, Sequence: c.At}, readAhead)
