@@ -120,7 +120,9 @@ type aggregateBench struct {
 
 // read gives every event of the log to fn until that says that it is enough.
 func (b *aggregateBench) read(ctx context.Context, fn func(seq uint64, at time.Time, payload []byte) (more bool, err error)) error {
-	consumer, err := b.js.CreateConsumer(ctx, stream.DealsStream, jetstream.ConsumerConfig{AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true})
+	consumer, err := b.js.CreateConsumer(ctx, stream.DealsStream, jetstream.ConsumerConfig{
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, InactiveThreshold: time.Minute, // an insert may take its time
+	})
 	if err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}
@@ -140,7 +142,11 @@ func (b *aggregateBench) read(ctx context.Context, fn func(seq uint64, at time.T
 		if over = err != nil || !more; over {
 			end(err)
 		}
-	}, jetstream.PullMaxBytes(stream.FetchAheadBytes), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { end(err) }))
+	}, jetstream.PullMaxBytes(stream.FetchAheadBytes), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+		if !errors.Is(err, jetstream.ErrNoHeartbeat) { // after it the client asks again by itself
+			end(err)
+		}
+	}))
 	if err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}

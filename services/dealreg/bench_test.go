@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"testing"
@@ -9,9 +10,12 @@ import (
 // benched runs a bench and gives what it prints.
 func benched(t *testing.T, args ...string) benchResult {
 	t.Helper()
-	out, err := command(t, append([]string{"bench"}, args...)...).Output()
+	cmd := command(t, append([]string{"bench"}, args...)...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatalf("%v: %s%s", err, out, &said)
 	}
 	var got benchResult
 	if err := json.Unmarshal(out, &got); err != nil {
