@@ -91,7 +91,7 @@ func TestLost_TheLastHourWhileDispatchersLive(t *testing.T) {
 			await(w.happen(20, company))
 			backup := t.TempDir()
 			restart(func(store string) error { return os.CopyFS(backup, os.DirFS(store)) })
-			for i := range 10 { // in a while, and with revisions that the restored buckets do not reach soon
+			for i := range 10 { // with revisions that the restored buckets do not reach soon
 				lost := w.happen(4, stranger)
 				other.await(t, lost...)
 				change(fmt.Sprint("lost ", i))
@@ -100,6 +100,7 @@ func TestLost_TheLastHourWhileDispatchersLive(t *testing.T) {
 			w.happen(4, stranger)
 			w.attempts(otherKey, failing, "outcome=retrying", func(a []object) bool { return len(a) >= 4 })
 			later, _ := w.endpoint(key, plain.URL, nil)
+			w.until("the log's end remembered", func() bool { return w.log.Remember(t.Context()) == nil }) // as a registry does each second
 			restart(func(store string) error {
 				if err := os.RemoveAll(store); err != nil {
 					return err
