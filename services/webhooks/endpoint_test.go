@@ -227,3 +227,29 @@ func TestEndpoints_ActionsHoldWhoeverElseChangesThem(t *testing.T) {
 	group.Wait()
 	act("GET", "", 404)
 }
+
+func TestEndpoints_AreTheSameInEveryProcess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	_, key := w.companyAdmin()
+	first := w.url
+	w.start()
+	second := w.url
+	rc := newReceiver(t, nil)
+	for range 20 {
+		w.url = first
+		id, _ := w.endpoint(key, rc.URL, nil)
+		path := endpoints + "/" + id
+		_, _, header := w.do(key, "GET", path, nil)
+		w.url = second
+		changed := w.must(200, key, "PATCH", path, object{"description": "changed"}, "If-Match", header.Get("ETag"))
+		w.url = first
+		if shown := w.must(200, key, "GET", path, nil); shown["description"] != changed["description"] {
+			t.Errorf("changed to %v, and shown as %v", changed, shown)
+		}
+		w.url = second
+		w.must(204, key, "DELETE", path, nil)
+		w.url = first
+		w.must(404, key, "GET", path, nil)
+	}
+}

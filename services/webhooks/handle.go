@@ -145,10 +145,16 @@ func some(id deal.ID) *deal.ID {
 	return &id
 }
 
-// find gives an endpoint that the caller may manage. The error is a Problem.
+// find gives an endpoint that the caller may manage, as the bucket has it: another process may have changed it a moment ago. The
+// error is a Problem.
 func (s *Service) find(ctx context.Context, id deal.ID) (endpoint, uint64, error) {
 	if !s.isOpen() {
 		return endpoint{}, 0, httpapi.Unavailable("the endpoints are still being read", nil)
+	}
+	ask, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if err := s.endpoints.refresh(ask, id.String()); err != nil {
+		return endpoint{}, 0, away(err)
 	}
 	e, revision := s.endpoints.get(id.String())
 	if !s.endpoints.has(id.String()) || !e.isManagedBy(httpapi.Caller(ctx)) {
