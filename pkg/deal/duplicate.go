@@ -2,6 +2,7 @@ package deal
 
 import (
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
@@ -69,5 +70,5 @@ func (d Deal) day() calendar.Date {
 	case d.ExpectedOn != nil:
 		return *d.ExpectedOn
 	}
-	return calendar.DateOf(d.RegisteredAt, d.RegisteredAt.UTC().Location())
+	return calendar.DateOf(d.RegisteredAt, time.UTC)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -138,7 +139,7 @@ func (s *Service) lost(ctx context.Context, id deal.ID, actor deal.Actor, r requ
 
 // decide asks the domain and appends its event behind the one before, which is nil for a new deal.
 func (s *Service) decide(ctx context.Context, d deal.Deal, c deal.Command, before *stream.Stored, r request) (stream.Stored, error) {
-	event, err := deal.Decide(d, c, s.cfg.Now())
+	event, err := s.eventOf(d, c)
 	if err != nil {
 		return stream.Stored{}, err
 	}
@@ -147,6 +148,15 @@ func (s *Service) decide(ctx context.Context, d deal.Deal, c deal.Command, befor
 		return stream.Stored{}, err
 	}
 	return s.write(ctx, vouched, before)
+}
+
+// eventOf is what the domain makes of the command on the deal. To new terms it adds which parties are members on the day
+// of the command.
+func (s *Service) eventOf(d deal.Deal, c deal.Command) (deal.Event, error) {
+	if c.Terms != nil {
+		c.Members = members(s.cfg.Roster, *c.Terms, c.Today)
+	}
+	return deal.Decide(d, c, s.cfg.Now())
 }
 
 // write appends the event behind the one before, which is nil for a new deal, and leaves a line in the service's log.
@@ -213,7 +223,7 @@ func (s *Service) today(a deal.Actor) calendar.Date {
 		return association.Today(now)
 	}
 	var today calendar.Date
-	utc := calendar.DateOf(now, now.UTC().Location())
+	utc := calendar.DateOf(now, time.UTC)
 	for _, m := range s.cfg.Roster.MembershipsOn(a.Company, utc) {
 		if association, known := s.cfg.Roster.Association(m.Association); known {
 			today = max(today, association.Today(now))

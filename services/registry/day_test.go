@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/pkg/deal"
@@ -306,4 +307,36 @@ func TestRegister_StopsOnTheDayOnWhichTheMembershipEnds(t *testing.T) {
 		t.Errorf("the deal of before is %s", d.Status)
 	}
 	w.move(w.a, d, "propose", object{"won_on": yesterday()}, http.StatusOK) // what was begun goes on
+}
+
+func TestEdit_FlagsAsAMemberWhoIsOneOnTheDayAtTheEditorsPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).another(11*time.Hour + 30*time.Minute) // still the day before in UTC
+	store, people := w.service.cfg.Store, w.service.cfg.Roster
+	association, _ := people.Association(w.association)
+	today := association.Today(w.service.cfg.Now())
+	if utc := calendar.DateOf(w.service.cfg.Now(), time.UTC); today == utc {
+		t.Fatalf("it is %s in UTC too", today)
+	}
+	revision, err := store.PutMembership(t.Context(), roster.Membership{
+		AssociationID: w.association, CompanyID: w.outsider, Periods: []roster.Period{{From: today}},
+	})
+	if err == nil {
+		err = people.WaitFor(t.Context(), roster.Members, revision)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := w.register("k", registration(w.a, w.b, w.outsider))
+	d := w.register("l", registration(w.a, w.b))
+	more := registration(w.a, w.b, w.outsider)
+	r := w.send(w.keys[w.a], http.MethodPatch, location(d.ID), object{"value": more["value"], "parties": more["parties"]}, "If-Match", httpapi.ETag(d.Revision))
+	if r.status != http.StatusOK {
+		t.Fatalf("%d %s", r.status, r.text)
+	}
+	for how, d := range map[string]Deal{"registered": named, "edited": r.deal(t)} {
+		if newcomer := d.Parties[2]; newcomer.CompanyID != w.outsider || !newcomer.Member {
+			t.Errorf("%s: no member on its first day: %+v", how, newcomer)
+		}
+	}
 }

@@ -22,8 +22,8 @@ func (s *Service) draftImported(owner deal.ID, c deal.Command) (stream.Draft, er
 	if err != nil {
 		return stream.Draft{}, err
 	}
-	c.Deal, c.Members = dealID(owner, c.Details.ExternalRef, ""), members(s.cfg.Roster, *c.Terms, c.Today)
-	event, err := deal.Decide(deal.Deal{}, c, s.cfg.Now())
+	c.Deal = dealID(owner, c.Details.ExternalRef, "")
+	event, err := s.eventOf(deal.Deal{}, c)
 	if err != nil {
 		return stream.Draft{}, err
 	}

@@ -78,8 +78,7 @@ func (s *Service) fillTerms(value *httpapi.Amount, parties []PartyInput, wonOn *
 	if err != nil {
 		return err
 	}
-	day := calendar.DateOf(s.cfg.Now(), s.cfg.Now().UTC().Location())
-	c.Terms, c.Members = &terms, members(s.cfg.Roster, terms, day)
+	c.Terms = &terms
 	return nil
 }
 

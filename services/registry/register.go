@@ -113,7 +113,7 @@ func (s *Service) registerNew(ctx context.Context, id deal.ID, body Registration
 		return stream.Stored{}, faults
 	}
 	return s.decide(ctx, deal.Deal{}, deal.Command{
-		Move: deal.Register, By: actor, Today: today, Deal: id, Details: &details, Terms: &terms, Members: members(s.cfg.Roster, terms, today),
+		Move: deal.Register, By: actor, Today: today, Deal: id, Details: &details, Terms: &terms,
 	}, nil, r)
 }
 
