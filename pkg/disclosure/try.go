@@ -40,7 +40,7 @@ func (d *draft) try(wanted []Dimension, closing bool) (*trial, bool) {
 	t := &trial{wanted: wanted, held: make([]bool, len(d.latest)), now: slices.Clone(d.latest), hidden: map[row]bool{}}
 	patience := enough
 	if len(wanted) > 0 {
-		patience = d.total() / 100 * percentHeld
+		patience = d.value(d.all()) / 100 * percentHeld
 	}
 	if len(wanted) > 0 && closing {
 		patience = 0
@@ -64,7 +64,7 @@ func (d *draft) try(wanted []Dimension, closing bool) (*trial, bool) {
 		if len(wanted) > 0 {
 			return nil, false
 		}
-		all := d.pending(t, nil)
+		all := d.pending(t, d.all())
 		changes := slices.DeleteFunc(slices.Clone(all), func(i int) bool { return d.before[i] == nothing && len(d.deals[d.own[i]]) == 1 })
 		if len(changes) == 0 {
 			d.hold(t, all)
@@ -238,17 +238,18 @@ func (d *draft) withTrial(t *trial) []*book {
 	return books
 }
 
-// pending gives those of the deals that could be held: all when there is no list.
+// all gives every deal of the year, by its index.
+func (d *draft) all() []int {
+	all := make([]int, len(d.latest))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// pending gives those of the deals that could be held.
 func (d *draft) pending(t *trial, of []int) []int {
 	var pending []int
-	if of == nil {
-		for i := range t.now {
-			if t.now[i] != d.before[i] {
-				pending = append(pending, i)
-			}
-		}
-		return pending
-	}
 	for _, i := range of {
 		if t.now[i] != d.before[i] {
 			pending = append(pending, i)
@@ -276,14 +277,6 @@ func (d *draft) value(deals []int) (sum int64) {
 		sum = min(sum+largest, enough)
 	}
 	return sum
-}
-
-func (d *draft) total() int64 {
-	all := make([]int, len(d.latest))
-	for i := range all {
-		all[i] = i
-	}
-	return d.value(all)
 }
 
 // smallest finds the smallest cell shown that has one of the deals, now or before, beside the total. One that the
