@@ -40,7 +40,7 @@ type answer struct {
 func (s *Service) change(
 	ctx context.Context, id deal.ID, revision uint64, r request, build func(deal.Deal) (deal.Command, error),
 ) (answer, error) {
-	if err := s.isOpen(); err != nil {
+	if err := s.checkOpen(); err != nil {
 		return answer{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)

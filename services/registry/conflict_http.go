@@ -89,7 +89,7 @@ func (c *conflicts) routes(api huma.API) {
 // list answers GET /v1/deals/{id}/conflicts. What the caller may not see is left out before the log is asked, so that it
 // takes no longer than if it were not there.
 func (c *conflicts) list(ctx context.Context, in *dealListInput) (*httpapi.List[Conflict], error) {
-	if err := c.s.isOpen(); err != nil {
+	if err := c.s.checkOpen(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
@@ -128,7 +128,7 @@ func (c *conflicts) list(ctx context.Context, in *dealListInput) (*httpapi.List[
 
 // decide answers POST /v1/deals/{id}/conflicts/{other}/decide.
 func (c *conflicts) decide(ctx context.Context, in *decideInput) (*decided, error) {
-	if err := c.s.isOpen(); err != nil {
+	if err := c.s.checkOpen(); err != nil {
 		return nil, err
 	}
 	if strings.TrimSpace(in.Body.Reason) == "" {

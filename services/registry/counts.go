@@ -35,7 +35,7 @@ type DealCounts struct {
 
 // counts answers GET /v1/deals/counts. Numbers show no deal, so they are no look at one.
 func (s *Service) counts(ctx context.Context, in *countsInput) (*struct{ Body DealCounts }, error) {
-	if err := s.isOpen(); err != nil {
+	if err := s.checkOpen(); err != nil {
 		return nil, err
 	}
 	of, err := s.countedFor(httpapi.Caller(ctx), in)

@@ -9,7 +9,7 @@ import (
 func newImporter(s *Service) *imports.Importer {
 	return imports.New(imports.Config{
 		Log: s.cfg.Log, JS: s.js, Deals: s.log, Roster: s.cfg.Roster, Store: s.cfg.Store, Now: s.cfg.Now,
-		IsOpen: s.isOpen, Today: s.today, MayRegister: s.mayRegister, Draft: s.draftImported,
+		CheckOpen: s.checkOpen, Today: s.today, MayRegister: s.mayRegister, Draft: s.draftImported,
 	})
 }
 

@@ -180,7 +180,7 @@ func (s *Service) revokeLink(ctx context.Context, in *linkInput) (*struct{}, err
 
 // registrarOn is the deal, and the caller as a registrar whom it concerns. The error is a Problem.
 func (s *Service) registrarOn(ctx context.Context, id deal.ID) (last stream.Stored, by deal.Actor, err error) {
-	if err := s.isOpen(); err != nil {
+	if err := s.checkOpen(); err != nil {
 		return last, by, err
 	}
 	if last, err = s.log.Last(ctx, id); err != nil {

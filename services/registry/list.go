@@ -45,7 +45,7 @@ type dealList struct{ Body DealPage }
 
 // list answers GET /v1/deals: ClickHouse finds, the log says what the deals are. The newest change comes first.
 func (s *Service) list(ctx context.Context, in *listInput) (*dealList, error) {
-	if err := s.isOpen(); err != nil {
+	if err := s.checkOpen(); err != nil {
 		return nil, err
 	}
 	caller := httpapi.Caller(ctx)

@@ -26,7 +26,7 @@ type dealListInput struct {
 
 // get answers GET /v1/deals/{id}.
 func (s *Service) get(ctx context.Context, in *dealInput) (*httpapi.Tagged[Deal], error) {
-	if err := s.isOpen(); err != nil {
+	if err := s.checkOpen(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
@@ -76,7 +76,7 @@ type HistoryChange struct {
 
 // events answers GET /v1/deals/{id}/events: those of the deal's events that the caller may hear of.
 func (s *Service) events(ctx context.Context, in *dealListInput) (*httpapi.List[HistoryEvent], error) {
-	if err := s.isOpen(); err != nil {
+	if err := s.checkOpen(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)

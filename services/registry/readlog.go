@@ -29,7 +29,7 @@ func (s *Service) readLog(ctx context.Context, in *logInput) (*huma.StreamRespon
 	if !caller.IsAuditorOf(deal.ID{}) {
 		return nil, httpapi.NotFound()
 	}
-	if err := s.isOpen(); err != nil {
+	if err := s.checkOpen(); err != nil {
 		return nil, err
 	}
 	if err := s.lookedAtLog(ctx, in.From); err != nil {

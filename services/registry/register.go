@@ -59,7 +59,7 @@ func (s *Service) register(ctx context.Context, in *registerInput) (*registered,
 	if caller.Company.IsZero() || !caller.ActsFor(caller.Company) {
 		return nil, httpapi.Forbidden("only a key of a company registers a deal; a registrar imports history with POST /v1/imports/deals")
 	}
-	if err := s.isOpen(); err != nil {
+	if err := s.checkOpen(); err != nil {
 		return nil, err
 	}
 	hash, err := requestHash(deal.Register, in.Body)

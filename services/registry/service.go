@@ -103,9 +103,9 @@ func (s *Service) Run(ctx context.Context) error {
 // Opened is closed once the registry takes changes.
 func (s *Service) Opened() <-chan struct{} { return s.opened }
 
-// isOpen is nil while the registry takes changes, else the Problem that says why it does not. Nor are deals read then: of
+// checkOpen is nil while the registry takes changes, else the Problem that says why it does not. Nor are deals read then: of
 // a log that lost its end, the deals are as they were.
-func (s *Service) isOpen() error {
+func (s *Service) checkOpen() error {
 	select {
 	case <-s.opened:
 	default:

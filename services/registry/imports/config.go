@@ -23,8 +23,8 @@ type Config struct {
 	Store  *roster.Store // for the companies, chapters and members that an import creates
 	Now    func() time.Time
 
-	// IsOpen is nil while changes may be written, else the Problem that says why not.
-	IsOpen func() error
+	// CheckOpen is nil while changes may be written, else the Problem that says why not.
+	CheckOpen func() error
 	// Today is the day at the actor's place.
 	Today func(deal.Actor) calendar.Date
 	// MayRegister refuses a company that may not register deals on the day. The error is a Problem.

@@ -117,7 +117,7 @@ func (i *Importer) asked(ctx context.Context, in *ImportedFile) (job, dealcsv.Ma
 	if mapping.CreateCompanies && j.AssociationID == nil {
 		return refused(httpapi.InvalidParameter("map", "create_companies is for registrars: leave it out, and ask yours to add the companies"))
 	}
-	if err := i.cfg.IsOpen(); err != nil {
+	if err := i.cfg.CheckOpen(); err != nil {
 		return refused(err)
 	}
 	if err := i.mayImport(j); err != nil {
