@@ -37,7 +37,7 @@ type yearAddress struct {
 	view        string
 }
 
-// address reads the path. Anything that no link of ours says is not found.
+// addressOf reads the path. Anything that no link of ours says is not found.
 func addressOf(value func(name string) string) (yearAddress, error) {
 	var a yearAddress
 	var err error

@@ -120,7 +120,7 @@ func (s *Service) associationRoutes(api huma.API) {
 		Description: "In EUR. A share counts once, however many associations its party belongs to, so this is not the sum of their " +
 			"reports. For the operator and an auditor of all associations.",
 		Errors: []int{http.StatusNotFound},
-	}, s.volume)
+	}, s.togetherVolume)
 }
 
 func (s *Service) companyRoutes(api huma.API) {
@@ -205,8 +205,8 @@ type togetherInput struct {
 	Rows         bool         `query:"rows" doc:"Sum every event anew, whatever was added up before: slower, for an audit"`
 }
 
-// volume is the report of all associations together, which the warehouse holds as that of the zero id.
-func (s *Service) volume(ctx context.Context, in *togetherInput) (*struct{ Body TogetherReport }, error) {
+// togetherVolume is the report of all associations together, which the warehouse holds as that of the zero id.
+func (s *Service) togetherVolume(ctx context.Context, in *togetherInput) (*struct{ Body TogetherReport }, error) {
 	if !httpapi.Caller(ctx).IsAuditorOf(deal.ID{}) {
 		return nil, httpapi.NotFound()
 	}
