@@ -3,6 +3,7 @@ package portal
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -108,7 +109,7 @@ func (v *visit) showMove(status int, d api.Deal, move string, f *dealForm) error
 	}
 	v.render(status, "deal_move", v.speech.text("deal.move."+move+".title"), v.companyNav(""), &moveView{
 		Deal: d, Move: move, Form: f, As: v.as(), Figures: kind == asksFigures, Needed: kind == asksReason,
-		Today: calendar.DateOf(v.s.cfg.Now(), v.s.cfg.Now().UTC().Location()), Decimal: v.speech.decimal,
+		Today: calendar.DateOf(v.s.cfg.Now(), time.UTC), Decimal: v.speech.decimal,
 	})
 	return nil
 }

@@ -44,28 +44,29 @@ func New(cfg Config) (*Service, error) {
 	return &Service{cfg: cfg, shelf: shelf, logHash: &logHash{warehouse: cfg.Warehouse}, opened: bounded.NewMap[string, *published](openedPairs)}, nil
 }
 
-// Run reports whether the warehouse is ready and makes the releases that are due, until ctx ends. The routes answer with
-// and without it.
+// Run reports whether the warehouse is ready and makes the releases that are due, until ctx ends. It returns nil. The routes
+// answer with and without it.
 func (s *Service) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	if s.cfg.Statements == Scheduled {
 		work.Go(func() { s.newScheduler().run(ctx) })
 	}
-	return s.watch(ctx)
+	s.watch(ctx)
+	return nil
 }
 
 func (s *Service) newScheduler() *scheduler {
 	return &scheduler{s: s, empty: map[warehouse.AssociationYear]time.Time{}}
 }
 
-// watch reports whether the warehouse is ready.
-func (s *Service) watch(ctx context.Context) error {
+// watch reports whether the warehouse is ready, until ctx ends.
+func (s *Service) watch(ctx context.Context) {
 	well := true
 	for {
 		err := s.ready(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
 		s.cfg.Health.Report("reports", err)
 		if well != (err == nil) {
@@ -79,7 +80,7 @@ func (s *Service) watch(ctx context.Context) error {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return nil
+			return
 		}
 	}
 }
