@@ -94,9 +94,9 @@ func importWon(e *Event, _ Deal, c Command) error {
 func begin(e *Event, c Command) error {
 	var faults Invalid
 	faults.details(*c.Details)
-	faults.terms("", *c.Terms)
+	faults.terms(*c.Terms)
 	if c.Move == Import {
-		faults.wonOn("", c.Terms.WonOn, nil, c)
+		faults.wonOn(c.Terms.WonOn, nil, c)
 	}
 	if c.Move == Import && !c.By.Association.IsZero() {
 		faults.text("/reference", c.Reference, 1, MaxReference)
@@ -129,7 +129,7 @@ func edit(e *Event, before Deal, c Command) error {
 		faults.details(d.Details)
 	}
 	if c.Terms != nil {
-		faults.terms("", *c.Terms)
+		faults.terms(*c.Terms)
 		if _, party := c.Terms.Party(before.RegisteredBy); !party {
 			faults.Add("/parties", "the registering company must remain a party: withdraw the deal instead")
 		} else if before.Status == Active {
@@ -191,8 +191,8 @@ func decline(e *Event, before Deal, c Command) error {
 
 func propose(e *Event, before Deal, c Command) error {
 	var faults Invalid
-	faults.terms("", *c.Terms)
-	faults.wonOn("", c.Terms.WonOn, before.WonOn, c)
+	faults.terms(*c.Terms)
+	faults.wonOn(c.Terms.WonOn, before.WonOn, c)
 	faults.sameCompanies(before.Terms, *c.Terms)
 	if err := faults.Err(); err != nil {
 		return err
@@ -257,8 +257,8 @@ func correct(e *Event, before Deal, c Command) error {
 		return err
 	}
 	var faults Invalid
-	faults.terms("", *c.Terms)
-	faults.wonOn("", c.Terms.WonOn, before.WonOn, c)
+	faults.terms(*c.Terms)
+	faults.wonOn(c.Terms.WonOn, before.WonOn, c)
 	if err := faults.Err(); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -47,23 +48,23 @@ func (e *Invalid) text(pointer, text string, shortest, longest int) {
 	}
 }
 
-// terms checks the figures and the parties. base is the JSON pointer of the object that holds them.
-func (e *Invalid) terms(base string, t Terms) {
+// terms checks the figures and the parties.
+func (e *Invalid) terms(t Terms) {
 	value, known := t.Value.Minor, t.Value.Currency.Known()
 	if !known {
-		e.Add(base+"/value/currency", "is no active currency: write its ISO 4217 code, such as EUR")
+		e.Add("/value/currency", "is no active currency: write its ISO 4217 code, such as EUR")
 	}
 	if value < 1 || value > money.MaxMinor {
-		e.Add(base+"/value/amount", "must be more than 0 and at most 10^15 minor units")
+		e.Add("/value/amount", "must be more than 0 and at most 10^15 minor units")
 	}
 	if n := len(t.Parties); n < MinParties || n > MaxParties {
-		e.Add(base+"/parties", fmt.Sprintf("has %d parties: a deal has %d to %d", n, MinParties, MaxParties))
+		e.Add("/parties", fmt.Sprintf("has %d parties: a deal has %d to %d", n, MinParties, MaxParties))
 		return
 	}
 	var sum int64
 	leads, sound := 0, known
 	for i, p := range t.Parties {
-		at := fmt.Sprintf("%s/parties/%d", base, i)
+		at := fmt.Sprintf("/parties/%d", i)
 		if p.Company.IsZero() {
 			e.Add(at+"/company_id", "is missing: name the company")
 		}
@@ -85,22 +86,22 @@ func (e *Invalid) terms(base string, t Terms) {
 		sum += p.ShareMinor
 	}
 	if leads != 1 {
-		e.Add(base+"/parties", fmt.Sprintf("has %d leads: give exactly one party the role lead", leads))
+		e.Add("/parties", fmt.Sprintf("has %d leads: give exactly one party the role lead", leads))
 	}
 	if t.groups() < 2 {
-		e.Add(base+"/parties", "are all of one corporate group: a joint deal needs two groups")
+		e.Add("/parties", "are all of one corporate group: a joint deal needs two groups")
 	}
 	if sound && sum != value {
-		e.Add(base+"/parties", fmt.Sprintf("have shares of %s in sum, the value is %s: the shares must sum to the value exactly",
+		e.Add("/parties", fmt.Sprintf("have shares of %s in sum, the value is %s: the shares must sum to the value exactly",
 			money.Amount{Minor: sum, Currency: t.Value.Currency}.Decimal(), t.Value.Decimal()))
 	}
 }
 
 // wonOn checks the day of the win as far as the actor may reach back. The day that stands already, nil for none, stays
 // allowed: an old deal can be corrected.
-func (e *Invalid) wonOn(base string, day, stands *calendar.Date, c Command) {
-	pointer := base + "/won_on"
-	earliest := calendar.DateOf(c.Today.Time().AddDate(-MemberYears, 0, 0), c.Today.Time().Location())
+func (e *Invalid) wonOn(day, stands *calendar.Date, c Command) {
+	const pointer = "/won_on"
+	earliest := calendar.DateOf(c.Today.Time().AddDate(-MemberYears, 0, 0), time.UTC)
 	reach := fmt.Sprintf("lies before %s: a member reaches %d years back; ask the registrar to import older deals", earliest, MemberYears)
 	if !c.By.Association.IsZero() {
 		earliest, reach = EarliestImport, fmt.Sprintf("lies before %s, the first day that can be imported", EarliestImport)

@@ -34,9 +34,9 @@ func dataSchema(f family) *huma.Schema {
 	case dealFamily:
 		return object("Names the deal. GET /v1/deals/{deal_id} tells the rest to those who may see it", map[string]*huma.Schema{
 			"deal_id":       id("The deal"),
-			"revision":      number(1, "The deal's revision after the event. Whoever has read a higher one has nothing to do"),
+			"revision":      count("The deal's revision after the event. Whoever has read a higher one has nothing to do"),
 			"status":        {Type: huma.TypeString, Enum: statuses, Description: "Where the deal stands after the event"},
-			"terms_version": number(1, "Rises when value, currency, parties, shares or won_on change"),
+			"terms_version": count("Rises when value, currency, parties, shares or won_on change"),
 			"includes": {
 				Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString, Enum: typesOf(dealFamily)},
 				Description: "The weaker things that the same step brought, such as dealreg.deal.attested in a win",
@@ -45,8 +45,8 @@ func dataSchema(f family) *huma.Schema {
 	case statementFamily:
 		return object("Names the statement: GET /v1/associations/{association_id}/statements/{year}/{release}", map[string]*huma.Schema{
 			"association_id": id("The association"),
-			"year":           number(1, "The association's year"),
-			"release":        number(1, "The release"),
+			"year":           count("The association's year"),
+			"release":        count("The release"),
 		})
 	case conflictFamily:
 		return object("Names the deals: GET /v1/deals/{deal_id}/conflicts", map[string]*huma.Schema{
@@ -91,6 +91,7 @@ func id(description string) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "uuid", Description: description}
 }
 
-func number(least float64, description string) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeInteger, Minimum: &least, Description: description}
+// count is a whole number from 1.
+func count(description string) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeInteger, Minimum: new(1.0), Description: description}
 }

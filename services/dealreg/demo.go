@@ -404,7 +404,7 @@ func (w *demoWorld) statements(ctx context.Context) error {
 		}
 		years := roster.Association{TimeZone: a.zone, YearStartsIn: a.yearStartsIn}
 		this := years.YearOf(years.Today(w.now))
-		if _, err := volumeOf(ctx, w.api, w.associations[n], this, "total", w.sequence); err != nil { // the reports hold all deals now
+		if _, err := volumeOf(ctx, w.api, w.associations[n], this, w.sequence); err != nil { // the reports hold all deals now
 			return err
 		}
 		for year := this - 2; year <= this; year++ {

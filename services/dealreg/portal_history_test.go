@@ -182,7 +182,7 @@ func (h *history) attest(a historyOf) {
 			h.t.Fatal(err)
 		}
 	}
-	if _, err := volumeOf(h.t.Context(), h.api, a.id, historyYear, "total", h.sequence); err != nil { // the reports hold it now
+	if _, err := volumeOf(h.t.Context(), h.api, a.id, historyYear, h.sequence); err != nil { // the reports hold it now
 		h.t.Fatal(err)
 	}
 }

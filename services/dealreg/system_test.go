@@ -236,7 +236,7 @@ func TestUp_GoesOnWhenClickHouseIsKilled(t *testing.T) {
 	if state, err = follow(t.Context(), api, state); err != nil || state.Registered != 2 {
 		t.Fatalf("%+v %v", state, err)
 	}
-	v, err := volumeOf(t.Context(), api, association, 2025, "total", state.LastSequence) // again while it answers 503
+	v, err := volumeOf(t.Context(), api, association, 2025, state.LastSequence) // again while it answers 503
 	if err != nil || v.Total.Amount != "200.50" {
 		t.Errorf("%+v %v", v, err)
 	}
@@ -378,9 +378,9 @@ func TestServe_EachServiceRunsAloneInAnyOrder(t *testing.T) {
 	if state, err = follow(t.Context(), imports, state); err != nil || state.Registered != 2 {
 		t.Fatalf("%+v %v", state, err)
 	}
-	v, err := volumeOf(t.Context(), at(serviceReports), association, 2025, "total", state.LastSequence)
+	v, err := volumeOf(t.Context(), at(serviceReports), association, 2025, state.LastSequence)
 	for notFound(err) && pause(t.Context(), 20*time.Millisecond) == nil { // until the reports see it
-		v, err = volumeOf(t.Context(), at(serviceReports), association, 2025, "total", state.LastSequence)
+		v, err = volumeOf(t.Context(), at(serviceReports), association, 2025, state.LastSequence)
 	}
 	if err != nil || v.Total.Amount != "200.50" || v.PreviousYear.Amount != "100.00" {
 		t.Errorf("%+v %v", v, err)

@@ -27,7 +27,7 @@ func printVolume(ctx context.Context, api *client, association string, sequence 
 		return err
 	}
 	totals, err := totalsOf(ctx, since, a.YearOf(calendar.DateOf(time.Now(), a.Location())), func(ctx context.Context, year int) (reports.Sums, error) {
-		v, err := volumeOf(ctx, api, association, year, "total", sequence)
+		v, err := volumeOf(ctx, api, association, year, sequence)
 		return v.Total, err
 	})
 	if err != nil {
@@ -41,7 +41,7 @@ func printVolume(ctx context.Context, api *client, association string, sequence 
 func printTogether(ctx context.Context, api *client, sequence uint64, since int) error {
 	totals, err := totalsOf(ctx, since, time.Now().UTC().Year(), func(ctx context.Context, year int) (reports.Sums, error) {
 		var v reports.TogetherReport
-		_, err := api.do(ctx, call{method: http.MethodGet, path: "/v1/volume", query: volumeQuery(year, "total", sequence), into: &v})
+		_, err := api.do(ctx, call{method: http.MethodGet, path: "/v1/volume", query: volumeQuery(year, sequence), into: &v})
 		return v.Total, err
 	})
 	if err != nil {
@@ -94,16 +94,16 @@ func printTotals(years []yearTotal, currency money.Currency) error {
 	return table.Flush()
 }
 
-func volumeOf(ctx context.Context, api *client, association string, year int, by string, sequence uint64) (reports.VolumeReport, error) {
+func volumeOf(ctx context.Context, api *client, association string, year int, sequence uint64) (reports.VolumeReport, error) {
 	var v reports.VolumeReport
 	_, err := api.do(ctx, call{
-		method: http.MethodGet, path: "/v1/associations/" + association + "/volume", query: volumeQuery(year, by, sequence), into: &v,
+		method: http.MethodGet, path: "/v1/associations/" + association + "/volume", query: volumeQuery(year, sequence), into: &v,
 	})
 	return v, err
 }
 
-func volumeQuery(year int, by string, sequence uint64) url.Values {
-	query := url.Values{"year": {strconv.Itoa(year)}, "by": {by}}
+func volumeQuery(year int, sequence uint64) url.Values {
+	query := url.Values{"year": {strconv.Itoa(year)}, "by": {"total"}}
 	if sequence != 0 {
 		query.Set("as_of_sequence", strconv.FormatUint(sequence, 10))
 	}
