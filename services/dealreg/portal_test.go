@@ -93,6 +93,12 @@ func TestPortal_TakesADealFromAFormToItsTotal(t *testing.T) {
 	if all := alpha.get("/deals"); strings.Count(all.text, "<tbody>") != 1 || strings.Count(all.text, `<th scope="row">`) != 1 {
 		t.Errorf("one form made more than one deal: %s", all.text)
 	}
+
+	page = alpha.get(deal.path + "/correct")
+	correction := alpha.post(deal.path+"/correct", with(page.form(), "value", "510,000", "share.0", ""))
+	if yes, no := strings.Count(correction.text, "attested the figures"), strings.Count(correction.text, "has not attested yet"); yes != 3 || no != 1 {
+		t.Errorf("both attested the figures that hold, and one the correction: %d attested and %d not", yes, no)
+	}
 	w.deal = strings.TrimPrefix(deal.path, "/deals/")
 	w.walk()
 }

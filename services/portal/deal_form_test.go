@@ -4,7 +4,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/dealreg/dealreg/pkg/calendar"
 	"github.com/dealreg/dealreg/services/portal/api"
 )
 
@@ -29,6 +31,21 @@ func TestReadAmount_TakesAmountsAsPeopleWriteThem(t *testing.T) {
 	} {
 		if got := readAmount(c.text, c.decimal); got != c.want {
 			t.Errorf("%q where the decimal sign is %q: %q, want %q", c.text, c.decimal, got, c.want)
+		}
+	}
+}
+
+func TestDayWon_IsOnlyOfFiguresThatHoldOrWait(t *testing.T) {
+	t.Parallel()
+	day := calendar.New(2026, time.October, 21)
+	for status, want := range map[string]bool{
+		"pending": false, "active": false, "closing": true, "won": true, "disputed": true, "void": true,
+		"declined": false, "expired": false, "withdrawn": false, "lost": false,
+	} {
+		d := &dealView{}
+		d.Status, d.WonOn = status, &day
+		if got := d.DayWon() != nil; got != want {
+			t.Errorf("%s shows a day: %v", status, got)
 		}
 	}
 }

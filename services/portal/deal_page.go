@@ -44,6 +44,16 @@ type partyLine struct {
 	On         *time.Time
 }
 
+// DayWon is the day that figures name which were attested or wait for that. A deal that is under way again, or ended without
+// a win, has none, whatever day was proposed before.
+func (d *dealView) DayWon() *calendar.Date {
+	switch d.Status {
+	case "closing", "won", "disputed", "void":
+		return d.WonOn
+	}
+	return nil
+}
+
 // repeat is what was flagged or decided about other deals that may be the same one.
 type repeat struct {
 	State, Reason string
@@ -176,6 +186,8 @@ func (v *visit) partyLines(f dealFacts, parties []api.Party, version uint32) []p
 			Name: f.names[p.CompanyID], Role: p.Role, Share: p.Share, Own: p.CompanyID == v.person.CompanyID, On: p.AcceptedAt,
 		}
 		attested := p.AttestedTerms != nil && *p.AttestedTerms == version
+		// The API names the latest version only: who attested a correction has attested the figures that hold until then too.
+		attested = attested || f.deal.Status == "won" && f.deal.Evidence == "parties" && version == f.deal.TermsVersion
 		switch {
 		case f.deal.Status == "won" && f.deal.Evidence == "registrar" && !attested:
 			l.Said, l.On = "deal.said.registrar", nil
