@@ -274,22 +274,21 @@ func (v *visit) noRelease(known *begun, at yearAddress) error {
 	return v.show("unpublished", v.speech.text("year.title", "year", b.Name()), b)
 }
 
-// monthsChart is the data of the bars; nil where the months are not shown.
+// monthsChart is the data of the bars; nil where there is none to draw: no month shows an amount.
 func (v *visit) monthsChart(y *Year) any {
 	type series struct {
 		Name   string    `json:"name"`
 		Values []*string `json:"values"`
 		Texts  []string  `json:"texts"`
 	}
-	if len(y.Months) == 0 {
-		return nil
-	}
 	before, now := series{Name: y.NameBefore()}, series{Name: y.Name()}
+	bars := false
 	fill := func(s *series, c *api.Cell) {
 		if c == nil || c.Hidden {
 			s.Values, s.Texts = append(s.Values, nil), append(s.Texts, v.speech.text("cell.hidden"))
 			return
 		}
+		bars = bars || strings.Trim(c.Amount, "0.") != ""
 		s.Values, s.Texts = append(s.Values, &c.Amount), append(s.Texts, v.speech.money(c.Amount, y.Currency))
 	}
 	var months, initials []string
@@ -301,6 +300,9 @@ func (v *visit) monthsChart(y *Year) any {
 		hidden = append(hidden, m.Cell.Hidden)
 		fill(&before, m.Before)
 		fill(&now, &m.Cell)
+	}
+	if !bars {
+		return nil
 	}
 	shown := []series{now}
 	if y.MonthsBefore() {

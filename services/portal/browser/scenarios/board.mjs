@@ -72,6 +72,12 @@ export default async function ({ open, everywhere, world }) {
     for (const box of boxes) assert.deepEqual(box, [595, 842], "A4 in points");
   }
 
+  // A year in which nothing was won has its months, under their heading on paper too, and no chart.
+  const empty = await open({ as: board, at: `/a/${world.open}/1999` });
+  assert.equal(await empty.page.locator(".sheet:first-of-type .months tbody tr").count(), 12);
+  assert.equal(await empty.page.locator(".chart").count(), 0);
+  await empty.check("year-empty");
+
   // Without scripts every figure is there.
   const plain = await open({ script: false, as: board, at: home });
   assert.equal(await plain.page.locator(".months tbody tr").count(), 12);
