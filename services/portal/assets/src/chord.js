@@ -2,9 +2,10 @@ import { base, ink, palette, tip } from "./common.js";
 
 // chord draws members around a circle; the width of a band is what two of them won together. The last node may stand for
 // all other members.
-export function chord(data, width) {
+export function chord(data, width, height) {
   const narrow = width < 560;
   const room = narrow ? 0.66 : 0.82;
+  const distance = 6;
   return {
     ...base(data.description),
     tooltip: tip(({ dataType, data: item }) =>
@@ -37,13 +38,12 @@ export function chord(data, width) {
           position: "outside",
           color: ink,
           fontSize: narrow ? 10 : 12,
-          distance: 6,
-          formatter: ({ name }) => short(name, narrow ? 12 : 34),
+          distance,
+          overflow: "truncate",
+          width: (width - room * Math.min(width, height)) / 2 - distance, // what is left beside the circle
         },
         emphasis: { focus: "none", itemStyle: { opacity: 1 }, lineStyle: { opacity: 0.75 } },
       },
     ],
   };
 }
-
-const short = (name, longest) => (name.length > longest ? name.slice(0, longest - 1).trimEnd() + "…" : name);

@@ -25,7 +25,7 @@ function draw(element, data) {
   const chart = echarts.init(element, null, { renderer: "svg" });
   const fit = (size) => {
     chart.resize(size);
-    chart.setOption(options[element.dataset.chart](data, chart.getWidth()));
+    chart.setOption(options[element.dataset.chart](data, chart.getWidth(), chart.getHeight()));
   };
   fit();
   chart.on("click", (event) => {
