@@ -1,4 +1,19 @@
-// Comforts of the management pages, which work without them.
+// Comforts of the pages, which work without them.
+
+// The menu at one's name closes with Escape, and when one goes on elsewhere.
+const menu = document.querySelector("details.person");
+if (menu) {
+  menu.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+  for (const elsewhere of ["click", "focusin"]) {
+    document.addEventListener(elsewhere, ({ target }) => {
+      if (!menu.contains(target)) menu.open = false;
+    });
+  }
+}
 
 // A secret that is shown once can be copied.
 for (const button of document.querySelectorAll("button[data-copy]")) {

@@ -25,6 +25,18 @@ export default async function ({ open, everywhere, world }) {
   await page.reload();
   assert.match(await page.locator("h1").textContent(), /Deal volume/);
 
+  // The menu closes with Escape, where the keyboard stays, and when one goes on elsewhere.
+  const menu = page.locator("details.person");
+  const name = menu.locator("summary");
+  await name.focus();
+  for (const leave of ["Escape", "Shift+Tab"]) {
+    await page.keyboard.press("Enter");
+    await menu.getByRole("button", { name: "Sign out", exact: true }).waitFor();
+    await page.keyboard.press(leave);
+    await menu.getByRole("button", { name: "Sign out", exact: true }).waitFor({ state: "hidden" });
+    assert.equal(await name.evaluate((e) => e === document.activeElement), leave === "Escape");
+  }
+
   // A second device is signed out with the first one when asked to. No other scenario has this key.
   const other = await open({ as: world.keys.leaver, at: `/a/${world.open}/${world.year}` });
   await page.locator("details.person summary").click();
