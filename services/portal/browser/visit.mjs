@@ -98,6 +98,8 @@ export class Visit {
     const { page } = this;
     const wide = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
     assert.ok(wide <= 0, `${where} is ${wide} pixels wider than the window`);
+    const beside = await page.evaluate(() => document.querySelector("main").scrollWidth - document.querySelector("main").clientWidth);
+    assert.ok(beside <= 0, `${where} has something ${beside} pixels outside of its column`);
     const cut = await page.evaluate(() =>
       [...document.querySelectorAll("main *:not(.unseen, .scroll, input, select, textarea)")]
         .filter((e) => e.clientWidth > 1 && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== "visible")

@@ -1,4 +1,10 @@
-// Every page on a small phone and in German, whose words are the longer ones: none is wider than the phone, nothing is cut off.
+// Every page on a small phone and in German, whose words are the longer ones: none is wider than the phone, nothing is cut off,
+// even where a name is one long word and a figure as long as one can be.
+import assert from "node:assert/strict";
+
+const name = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft mbH";
+const figure = "9.999.999.999.999\u00a0€";
+
 export default async function ({ open, world }) {
   const { keys, year } = world;
   const views = (id, of) => ["", "/chapters", "/pairs", "/pairs?view=matrix", "/pairs?view=table", "/members"].map((view) => `/a/${id}/${of}${view}`);
@@ -17,6 +23,14 @@ export default async function ({ open, world }) {
       await visit.page.goto(address.replace(/^\/c\b/, `/c/${world.company}`));
       await visit.page.waitForLoadState("load");
       await visit.fits(`${address} in German`);
+      for (const width of (await visit.page.locator(".matrix tbody th").evaluateAll((all) => all.map((e) => e.clientWidth))).slice(0, 1)) {
+        assert.ok(width >= 100, `the names beside the matrix have ${width} pixels`);
+      }
+      await visit.page.evaluate(([name, figure]) => {
+        for (const e of document.querySelectorAll("h1, .kicker, main tbody th, .columns li, .plainlist li")) e.textContent = name;
+        for (const e of document.querySelectorAll(".facts dd")) e.textContent = figure;
+      }, [name, figure]);
+      await visit.fits(`${address} with long words`);
     }
   }
 }
