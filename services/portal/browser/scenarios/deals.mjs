@@ -11,7 +11,7 @@ export default async function ({ open, world }) {
     const visit = await open({ as: company, ...kind });
     const other = await open({ as: partner, ...kind });
     const { page } = visit;
-    const title = `Warehouse robots, ${visit.kind}`;
+    const title = kind.scheme === "light" ? "Warehouse robots" : "Warehouse conveyors";
     await visit.check("deals-home");
 
     await page.getByRole("link", { name: "Register a deal" }).click();
