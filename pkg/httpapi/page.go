@@ -1,6 +1,9 @@
 package httpapi
 
-import "encoding/base64"
+import (
+	"encoding/base64"
+	"strconv"
+)
 
 // Page is one page of a list.
 type Page[T any] struct {
@@ -28,6 +31,24 @@ type Paging struct {
 // Position is the position behind which the page begins, empty for the first page. The error is a Problem.
 func (p Paging) Position() (string, error) { return DecodeCursor(p.Cursor) }
 
+// Number is the Position in a list whose positions are numbers from 1, 0 for the first page. The error is a Problem.
+func (p Paging) Number() (uint64, error) {
+	position, err := p.Position()
+	if err != nil || position == "" {
+		return 0, err
+	}
+	number, err := strconv.ParseUint(position, 10, 63)
+	if err != nil {
+		return 0, InvalidCursor()
+	}
+	return number, nil
+}
+
+// InvalidCursor answers 422 to a cursor that no page of the list gave.
+func InvalidCursor() *Problem {
+	return InvalidParameter("cursor", "not one of our cursors: write the next_cursor of the page before, or leave it out")
+}
+
 // EncodeCursor makes an opaque cursor of a position; none of the empty position.
 func EncodeCursor(position string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(position))
@@ -37,7 +58,7 @@ func EncodeCursor(position string) string {
 func DecodeCursor(cursor string) (string, error) {
 	position, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
-		return "", InvalidParameter("cursor", "not one of our cursors: write the next_cursor of the page before, or leave it out")
+		return "", InvalidCursor()
 	}
 	return string(position), nil
 }

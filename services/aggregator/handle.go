@@ -127,15 +127,9 @@ func (s *Service) listPoison(ctx context.Context, in *struct{ httpapi.Paging }) 
 	if httpapi.Caller(ctx).Role != roster.RoleOperator {
 		return nil, httpapi.Forbidden("only the operator sees what could not be read")
 	}
-	position, err := in.Position()
+	after, err := in.Number()
 	if err != nil {
 		return nil, err
-	}
-	after := uint64(0)
-	if position != "" {
-		if after, err = strconv.ParseUint(position, 10, 64); err != nil {
-			return nil, httpapi.InvalidParameter("cursor", "not one of our cursors: write the next_cursor of the page before, or leave it out")
-		}
 	}
 	page, more, err := s.cfg.Warehouse.Poison(ctx, after, in.Limit)
 	if err != nil {

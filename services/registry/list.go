@@ -59,7 +59,7 @@ func (s *Service) list(ctx context.Context, in *listInput) (*dealList, error) {
 	}
 	cursor, err := warehouse.ParseCursor(position)
 	if err != nil {
-		return nil, httpapi.InvalidParameter("cursor", "is none of ours: write the next_cursor of the page before, or leave it out")
+		return nil, httpapi.InvalidCursor()
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()

@@ -151,20 +151,14 @@ func (s *Service) listLooks(ctx context.Context, in *looksInput) (*httpapi.List[
 }
 
 func (in *looksInput) after() (uint64, error) {
-	position, err := in.Position()
+	position, err := in.Number()
 	switch {
-	case err != nil:
-		return 0, err
-	case position == "" && in.After > 0 && !in.Since.IsZero():
+	case err != nil || position > 0:
+		return position, err
+	case in.After > 0 && !in.Since.IsZero():
 		return 0, httpapi.InvalidParameter("since", "says the same as after: send one of the two")
-	case position == "":
-		return in.After, nil
 	}
-	after, err := strconv.ParseUint(position, 10, 64)
-	if err != nil {
-		return 0, httpapi.InvalidParameter("cursor", "is none of ours: write the next_cursor of the page before, or leave it out")
-	}
-	return after, nil
+	return in.After, nil
 }
 
 // readLooks gives up to most looks on the subjects, those behind the sequence and not before the time.
