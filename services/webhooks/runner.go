@@ -60,12 +60,12 @@ func (r *runner) run(ctx context.Context) error {
 			return err
 		}
 		if !known {
-			return r.finish(ctx, c.Through, tally{})
+			return r.finish(ctx, c, c.Through, tally{})
 		}
 		held, release := r.hold(ctx, c)
 		at, t, err := r.deliver(held, e, c, probe)
 		release()
-		if stored := r.finish(ctx, at, t); err == nil {
+		if stored := r.finish(ctx, c, at, t); err == nil {
 			err = stored
 		}
 		if err != nil {
@@ -151,9 +151,13 @@ func (r *runner) claim(ctx context.Context) (cursor, bool, error) {
 	return c, mine && err == nil, err
 }
 
-// finish stores how far the cursor is. What was added to the gap in the meantime stays.
-func (r *runner) finish(ctx context.Context, at uint64, t tally) error {
+// finish stores how far the cursor is that was begun with. What was added to the gap in the meantime stays. When another process
+// went on with it, or the stream lost its end, what was done here counts for nothing and may be done again.
+func (r *runner) finish(ctx context.Context, begun cursor, at uint64, t tally) error {
 	_, err := r.s.changeCursor(context.WithoutCancel(ctx), r.key, func(c cursor) (cursor, bool) {
+		if c.At != begun.At || c.Through < begun.Through {
+			return c, false
+		}
 		now := r.s.cfg.Now()
 		moved := at > c.At
 		if moved {
