@@ -143,7 +143,7 @@ type AttemptShown struct {
 func (s *Service) attemptRoutes(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "list-webhook-attempts", Method: http.MethodGet, Path: endpointsPath + "/{id}/attempts", Tags: tags,
-		Summary: "List the attempts of the last 30 days, the newest first", Errors: []int{http.StatusServiceUnavailable},
+		Summary:     "List the attempts of the last 30 days, the newest first",
 		Description: "An attempt is listed some seconds after it was made.",
 	}, s.listAttempts)
 }
