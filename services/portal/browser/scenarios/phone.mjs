@@ -31,6 +31,10 @@ export default async function ({ open, world }) {
         for (const e of document.querySelectorAll(".facts dd")) e.textContent = figure;
       }, [name, figure]);
       await visit.fits(`${address} with long words`);
+      const broken = await visit.page.evaluate(
+        () => [...document.querySelectorAll(".facts dd")].filter((e) => e.clientHeight > 1.5 * parseFloat(getComputedStyle(e).lineHeight)).length,
+      );
+      assert.equal(broken, 0, `figures of ${address} that go on in the next line`);
     }
   }
 }
