@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -72,8 +73,11 @@ type AttemptFilter struct {
 	Since    time.Time
 }
 
+// ErrPosition says that no page of attempts gave the position.
+var ErrPosition = errors.New("not a position of attempts")
+
 // FindAttempts gives up to limit attempts, the newest first, and the position of the next page, which is empty after the
-// last one. position is empty for the first page.
+// last one. position is empty for the first page. Errors are ErrPosition and those of the warehouse.
 func (w *Warehouse) FindAttempts(ctx context.Context, f AttemptFilter, limit int, position string) ([]Attempt, string, error) {
 	before, err := parseAttemptPosition(position)
 	if err != nil {
@@ -158,7 +162,7 @@ func parseAttemptPosition(text string) (attemptPosition, error) {
 	micros, err := strconv.ParseInt(at, 10, 64)
 	number, err2 := strconv.ParseUint(attempt, 10, 16)
 	if err != nil || err2 != nil || micros < 0 || micros > lastMicro {
-		return attemptPosition{}, fmt.Errorf("position of attempts: send one that a page gave, as it is")
+		return attemptPosition{}, ErrPosition
 	}
 	return attemptPosition{at: micros, attempt: uint16(number), event: event}, nil
 }

@@ -1,6 +1,7 @@
 package warehouse_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -90,8 +91,8 @@ func TestAttempts_AreFoundByEventOutcomeAndTime(t *testing.T) {
 			t.Errorf("%s: %v instead of %v", name, got, c.want)
 		}
 	}
-	if _, _, err := w.FindAttempts(t.Context(), warehouse.AttemptFilter{}, 10, "nonsense"); err == nil {
-		t.Error("a position of nobody was taken")
+	if _, _, err := w.FindAttempts(t.Context(), warehouse.AttemptFilter{}, 10, "nonsense"); !errors.Is(err, warehouse.ErrPosition) {
+		t.Errorf("a position of nobody gives %v", err)
 	}
 }
 

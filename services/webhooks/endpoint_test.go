@@ -2,6 +2,7 @@ package webhooks_test
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/dealreg/dealreg/pkg/deal"
+	"github.com/dealreg/dealreg/pkg/httpapi"
 	"github.com/dealreg/dealreg/pkg/roster"
 	"github.com/dealreg/dealreg/pkg/stream"
 )
@@ -251,5 +253,15 @@ func TestEndpoints_AreTheSameInEveryProcess(t *testing.T) {
 		w.must(204, key, "DELETE", path, nil)
 		w.url = first
 		w.must(404, key, "GET", path, nil)
+	}
+}
+
+func TestAttempts_RefuseACursorThatNoPageGave(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	_, key := w.companyAdmin()
+	id, _ := w.endpoint(key, newReceiver(t, nil).URL, nil)
+	for _, cursor := range []string{"%", httpapi.EncodeCursor("of another list")} {
+		w.must(422, key, "GET", endpoints+"/"+id+"/attempts?cursor="+url.QueryEscape(cursor), nil)
 	}
 }

@@ -168,7 +168,10 @@ func (s *Service) listAttempts(ctx context.Context, in *struct {
 	found, next, err := s.cfg.Warehouse.FindAttempts(ctx, warehouse.AttemptFilter{
 		Endpoint: in.ID, EventID: in.EventID, Outcome: in.Outcome, Since: in.Since,
 	}, in.Limit, position)
-	if err != nil {
+	switch {
+	case errors.Is(err, warehouse.ErrPosition):
+		return nil, httpapi.InvalidCursor()
+	case err != nil:
 		return nil, httpapi.Unavailable("the warehouse does not answer", err)
 	}
 	shown := make([]AttemptShown, len(found))
