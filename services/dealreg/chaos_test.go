@@ -79,11 +79,13 @@ const (
 	syncs   = "fsync,fdatasync"
 )
 
-// lost loses what the broker answers the registry, for that long after the first acknowledgement was lost.
+// lost loses what the broker answers the registry, for that long after the first acknowledgement was lost. Until then it
+// loses acknowledgements alone: who hears nothing from the log does not come to write to it.
 func lost(what string, lose int32, d time.Duration) fault {
 	return fault{what + " lost", func(p *plant) {
-		p.wire.lose.Store(lose)
+		p.wire.lose.Store(loseAcks)
 		p.wire.hasLost(p.t, &p.wire.acks)
+		p.wire.lose.Store(lose)
 		_ = pause(p.t.Context(), d)
 		p.wire.lose.Store(loseNothing)
 	}}
